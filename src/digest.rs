@@ -1,0 +1,220 @@
+use core::fmt;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::{KeyId, ParsedToken};
+
+/// What a store keeps of a token's secret: HMAC-SHA-256 over id and secret, and the name of the
+/// key it was made under.
+///
+/// The stored form is the text that `Display` writes and `FromStr` reads; serde uses it too:
+///
+/// ```text
+/// hmac-sha256:<key id, 12 hexadecimal digits>:<32 bytes, base64url without padding>
+/// sha256:<32 bytes, base64url without padding>                (Keyring::unkeyed)
+/// ```
+///
+/// Digests are compared in constant time, and `Debug` leaves the 32 bytes out: without the key
+/// they are worthless, but a log is no place for them.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct TokenDigest {
+    key_id: Option<KeyId>,
+    bytes: [u8; 32],
+}
+
+impl TokenDigest {
+    /// The key it was made under; `None` for plain SHA-256.
+    #[must_use]
+    pub fn key_id(&self) -> Option<KeyId> {
+        self.key_id
+    }
+}
+
+impl PartialEq for TokenDigest {
+    fn eq(&self, other: &Self) -> bool {
+        self.key_id == other.key_id && equal(&self.bytes, &other.bytes)
+    }
+}
+
+impl Eq for TokenDigest {}
+
+/// Compares in constant time: four words, where `subtle` would take 32 single bytes (36 ns).
+fn equal(a: &[u8; 32], b: &[u8; 32]) -> bool {
+    let words = |bytes: &[u8; 32]| {
+        let (words, _) = bytes.as_chunks();
+        [0, 1, 2, 3].map(|i| words.get(i).map_or(0, |word| u64::from_ne_bytes(*word)))
+    };
+    words(a).ct_eq(&words(b)).into()
+}
+
+impl fmt::Display for TokenDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.key_id {
+            Some(key_id) => write!(f, "hmac-sha256:{key_id}:")?,
+            None => f.write_str("sha256:")?,
+        }
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.bytes))
+    }
+}
+
+impl fmt::Debug for TokenDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenDigest").field("key_id", &self.key_id).finish_non_exhaustive()
+    }
+}
+
+impl core::str::FromStr for TokenDigest {
+    type Err = TokenDigestError;
+
+    fn from_str(text: &str) -> Result<Self, TokenDigestError> {
+        let (algorithm, rest) = text.split_once(':').ok_or(TokenDigestError)?;
+        let (key_id, bytes) = match algorithm {
+            "hmac-sha256" => {
+                let (key_id, bytes) = rest.split_once(':').ok_or(TokenDigestError)?;
+                (Some(KeyId::from_text(key_id).ok_or(TokenDigestError)?), bytes)
+            }
+            "sha256" => (None, rest),
+            _ => return Err(TokenDigestError),
+        };
+        // One byte more than fits, to tell a text that is too long.
+        let mut buffer = [0; 33];
+        let len = URL_SAFE_NO_PAD.decode_slice(bytes, &mut buffer).map_err(|_| TokenDigestError)?;
+        let bytes = buffer.get(..len).and_then(|bytes| bytes.try_into().ok());
+        Ok(Self { key_id, bytes: bytes.ok_or(TokenDigestError)? })
+    }
+}
+
+impl TryFrom<String> for TokenDigest {
+    type Error = TokenDigestError;
+
+    fn try_from(text: String) -> Result<Self, TokenDigestError> {
+        text.parse()
+    }
+}
+
+impl From<TokenDigest> for String {
+    fn from(digest: TokenDigest) -> Self {
+        digest.to_string()
+    }
+}
+
+/// A text that is not the stored form of a [`TokenDigest`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a token digest")]
+pub struct TokenDigestError;
+
+/// The keys of a [`Keyring`](crate::Keyring) for tokens of one prefix, each prepared so that a
+/// digest costs two SHA-256 compressions.
+///
+/// ```
+/// use api_tokens::{DigestMatch, Keyring, MasterKey, ParsedToken, Token, prefix};
+/// use rand::rngs::SysRng;
+///
+/// let prefix = prefix!("acme_live");
+/// let digester = Keyring::new(MasterKey::generate(&mut SysRng)?).digester(&prefix);
+///
+/// let token = Token::generate(&prefix, &mut SysRng)?;
+/// let token = ParsedToken::parse(&prefix, token.expose_secret().as_bytes())?;
+/// let stored = digester.digest(&token).to_string();
+///
+/// assert_eq!(digester.verify(&token, &stored.parse()?), DigestMatch::Current);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+pub struct Digester {
+    current: DigestKey,
+    earlier: Vec<DigestKey>,
+}
+
+impl Digester {
+    pub(crate) fn new(keys: impl IntoIterator<Item = DigestKey>) -> Self {
+        let mut keys = keys.into_iter();
+        // A keyring is never empty; if it were, no stored digest would be accepted.
+        let current = keys.next().unwrap_or(DigestKey::Unkeyed);
+        Self { current, earlier: keys.collect() }
+    }
+
+    /// The digest under the current key.
+    #[must_use]
+    pub fn digest(&self, token: &ParsedToken<'_>) -> TokenDigest {
+        self.current.digest(token)
+    }
+
+    /// Compares a token with a stored digest, in constant time.
+    #[must_use]
+    pub fn verify(&self, token: &ParsedToken<'_>, stored: &TokenDigest) -> DigestMatch {
+        let (key, right) = if self.current.id() == stored.key_id {
+            (&self.current, DigestMatch::Current)
+        } else if let Some(key) = self.earlier.iter().find(|key| key.id() == stored.key_id) {
+            (key, DigestMatch::Earlier)
+        } else {
+            return DigestMatch::UnknownKey;
+        };
+        if equal(&key.digest(token).bytes, &stored.bytes) { right } else { DigestMatch::Mismatch }
+    }
+}
+
+impl fmt::Debug for Digester {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let earlier: Vec<_> = self.earlier.iter().map(DigestKey::id).collect();
+        f.debug_struct("Digester")
+            .field("current", &self.current.id())
+            .field("earlier", &earlier)
+            .finish()
+    }
+}
+
+/// What [`Digester::verify`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DigestMatch {
+    /// The token's secret is right.
+    Current,
+    /// The token's secret is right; the digest was made under an earlier key and should be
+    /// replaced.
+    Earlier,
+    /// The token's secret is wrong.
+    Mismatch,
+    /// The digest was made under a key that is not in the keyring, so nothing can be said.
+    UnknownKey,
+}
+
+/// One key, as the keyed state that each digest starts from.
+pub(crate) enum DigestKey {
+    Hmac { id: KeyId, state: Hmac<Sha256> },
+    Unkeyed,
+}
+
+impl DigestKey {
+    pub(crate) fn hmac(id: KeyId, key: &[u8; 64]) -> Self {
+        Self::Hmac { id, state: Hmac::new(key.into()) }
+    }
+
+    fn id(&self) -> Option<KeyId> {
+        match self {
+            Self::Hmac { id, .. } => Some(*id),
+            Self::Unkeyed => None,
+        }
+    }
+
+    /// Id and secret are 55 bytes together: with SHA-256's padding they fill one block. The id
+    /// binds the digest to its row, so that digests cannot be swapped between rows.
+    fn digest(&self, token: &ParsedToken<'_>) -> TokenDigest {
+        let id = token.id();
+        let bytes = match self {
+            Self::Hmac { state, .. } => {
+                let mut mac = state.clone();
+                mac.update(id.as_bytes());
+                mac.update(token.secret());
+                mac.finalize().into_bytes()
+            }
+            Self::Unkeyed => {
+                Sha256::new().chain_update(id.as_bytes()).chain_update(token.secret()).finalize()
+            }
+        };
+        TokenDigest { key_id: self.id(), bytes: bytes.into() }
+    }
+}
