@@ -228,7 +228,10 @@ impl<S> fmt::Debug for Issuer<S> {
 
 /// Stores keep microseconds; what is not kept must not count before it is stored either.
 fn to_microseconds(time: Timestamp) -> Timestamp {
-    Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time)
+    // The last second that jiff knows is whole: it has no microseconds.
+    Timestamp::from_microsecond(time.as_microsecond())
+        .or_else(|_| Timestamp::from_second(time.as_second()))
+        .unwrap_or(time)
 }
 
 /// What a new token shall be.

@@ -18,6 +18,8 @@ mod prefix;
 mod record;
 mod scope;
 mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod token;
 mod verifier;
 
@@ -46,6 +48,8 @@ pub use store::{
     Change, Changes, Cursor, DynTokenStore, Found, ListFilter, MemoryStore, PageKey, PageKeyError,
     Revision, StoreError, StoreErrorKind, TokenStore,
 };
+#[cfg(feature = "sqlite")]
+pub use store::{SqliteOptions, SqliteStore};
 
 // HTTP, independent of any framework.
 pub use header::Credentials;

@@ -3,8 +3,8 @@
 mod erased;
 mod error;
 mod memory;
-//#[cfg(feature = "sqlite")]
-//mod sqlite;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use core::fmt;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use jiff::Timestamp;
 pub use erased::DynTokenStore;
 pub use error::{StoreError, StoreErrorKind};
 pub use memory::MemoryStore;
-//#[cfg(feature = "sqlite")]
-//pub use sqlite::{SqliteOptions, SqliteStore};
+#[cfg(feature = "sqlite")]
+pub use sqlite::{SqliteOptions, SqliteStore};
 
 use crate::{Principal, Project, TokenId, TokenRecord};
 

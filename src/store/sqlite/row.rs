@@ -1,0 +1,177 @@
+//! A record as a row: the columns in order, writing them and reading them.
+
+use core::str::FromStr;
+
+use jiff::Timestamp;
+use rusqlite::{Row, ToSql, types::FromSql};
+
+use crate::{Revocation, Rotation, StoreError, StoreErrorKind, Successor, TokenRecord};
+
+/// Everything below goes by this order. The update statement relies on the first two.
+pub(super) const COLUMNS: [&str; 22] = [
+    "id",
+    "version",
+    "prefix",
+    "digest",
+    "project",
+    "name",
+    "owner",
+    "created_by",
+    "scopes",
+    "metadata",
+    "created_at",
+    "not_before",
+    "expires_at",
+    "disabled",
+    "revoked_at",
+    "revoked_by",
+    "revocation_reason",
+    "family",
+    "predecessor",
+    "successor",
+    "overlap_ends_at",
+    "ends_at",
+];
+
+/// The values of a record's row, owned, so that they can go to the thread that writes them.
+pub(super) type Values = [Box<dyn ToSql + Send>; COLUMNS.len()];
+
+pub(super) fn values(record: &TokenRecord) -> Result<Values, StoreError> {
+    // No `..`: a field that is added must get its column.
+    let TokenRecord {
+        id,
+        prefix,
+        digest,
+        project,
+        name,
+        owner,
+        created_by,
+        scopes,
+        metadata,
+        created_at,
+        not_before,
+        expires_at,
+        disabled,
+        revocation,
+        rotation,
+        version,
+    } = record;
+    let metadata = serde_json::to_string(metadata).map_err(|error| {
+        StoreError::new(StoreErrorKind::Other, "write metadata as JSON").with_source(error)
+    })?;
+    let successor = rotation.and_then(|rotation| rotation.successor);
+    let microsecond = |time: Option<Timestamp>| Box::new(time.map(Timestamp::as_microsecond));
+    Ok([
+        text(id),
+        Box::new(*version),
+        text(prefix),
+        text(digest),
+        text(project),
+        text(name),
+        text(owner),
+        text(created_by),
+        text(scopes),
+        Box::new(metadata),
+        microsecond(Some(*created_at)),
+        microsecond(*not_before),
+        microsecond(*expires_at),
+        Box::new(*disabled),
+        microsecond(revocation.as_ref().map(|revocation| revocation.at)),
+        optional_text(revocation.as_ref().map(|revocation| &revocation.by)),
+        optional_text(revocation.as_ref().and_then(|revocation| revocation.reason.as_ref())),
+        optional_text(rotation.map(|rotation| rotation.family)),
+        optional_text(rotation.and_then(|rotation| rotation.predecessor)),
+        optional_text(successor.map(|successor| successor.id)),
+        microsecond(successor.map(|successor| successor.overlap_ends_at)),
+        microsecond(record.ends_at()),
+    ])
+}
+
+fn text(value: &impl ToString) -> Box<dyn ToSql + Send> {
+    Box::new(value.to_string())
+}
+
+fn optional_text(value: Option<impl ToString>) -> Box<dyn ToSql + Send> {
+    Box::new(value.map(|value| value.to_string()))
+}
+
+/// Reads the record that a row of [`COLUMNS`] holds; `table` is for errors.
+pub(super) fn record(row: &Row<'_>, table: &str) -> Result<TokenRecord, StoreError> {
+    let row = Reader { row, table };
+    let revocation = match (row.time("revoked_at")?, row.optional("revoked_by")?) {
+        (Some(at), Some(by)) => {
+            Some(Revocation { at, by, reason: row.optional("revocation_reason")? })
+        }
+        (None, None) => None,
+        (None, Some(_)) => return Err(row.corrupt("revoked_at")),
+        (Some(_), None) => return Err(row.corrupt("revoked_by")),
+    };
+    let successor = match (row.optional("successor")?, row.time("overlap_ends_at")?) {
+        (Some(id), Some(overlap_ends_at)) => Some(Successor { id, overlap_ends_at }),
+        (None, None) => None,
+        (None, Some(_)) => return Err(row.corrupt("successor")),
+        (Some(_), None) => return Err(row.corrupt("overlap_ends_at")),
+    };
+    let rotation = match (row.optional("family")?, row.optional("predecessor")?) {
+        (Some(family), predecessor) => Some(Rotation { family, predecessor, successor }),
+        (None, None) if successor.is_none() => None,
+        (None, _) => return Err(row.corrupt("family")),
+    };
+    let metadata: String = row.get("metadata")?;
+    Ok(TokenRecord {
+        id: row.parse("id")?,
+        prefix: row.parse("prefix")?,
+        digest: row.parse("digest")?,
+        project: row.parse("project")?,
+        name: row.parse("name")?,
+        owner: row.parse("owner")?,
+        created_by: row.parse("created_by")?,
+        scopes: row.parse("scopes")?,
+        metadata: serde_json::from_str(&metadata).map_err(|_| row.corrupt("metadata"))?,
+        created_at: row.time("created_at")?.ok_or_else(|| row.corrupt("created_at"))?,
+        not_before: row.time("not_before")?,
+        expires_at: row.time("expires_at")?,
+        disabled: row.get("disabled")?,
+        revocation,
+        rotation,
+        version: row.get("version")?,
+    })
+}
+
+struct Reader<'a> {
+    row: &'a Row<'a>,
+    table: &'a str,
+}
+
+impl Reader<'_> {
+    fn get<T: FromSql>(&self, column: &'static str) -> Result<T, StoreError> {
+        let index = COLUMNS.iter().position(|name| *name == column);
+        index.and_then(|index| self.row.get(index).ok()).ok_or_else(|| self.corrupt(column))
+    }
+
+    fn parse<T: FromStr>(&self, column: &'static str) -> Result<T, StoreError> {
+        let text: String = self.get(column)?;
+        text.parse().map_err(|_| self.corrupt(column))
+    }
+
+    fn optional<T: FromStr>(&self, column: &'static str) -> Result<Option<T>, StoreError> {
+        let text: Option<String> = self.get(column)?;
+        text.map(|text| text.parse()).transpose().map_err(|_| self.corrupt(column))
+    }
+
+    fn time(&self, column: &'static str) -> Result<Option<Timestamp>, StoreError> {
+        let microsecond: Option<i64> = self.get(column)?;
+        let time = microsecond.map(Timestamp::from_microsecond).transpose();
+        time.map_err(|_| self.corrupt(column))
+    }
+
+    fn corrupt(&self, column: &'static str) -> StoreError {
+        // What stands in the id column is only named if it is an id.
+        let id = self.row.get::<_, String>(0).ok().and_then(|id| id.parse().ok());
+        let id = id.map_or_else(|| "unreadable".to_owned(), |id: crate::TokenId| id.to_string());
+        StoreError::new(
+            StoreErrorKind::Corrupt,
+            format!("table {}, column {column}, id {id}", self.table),
+        )
+    }
+}

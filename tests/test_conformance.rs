@@ -1,0 +1,61 @@
+//! The conformance suite on every store of this crate, each by its type and erased.
+
+use std::sync::Arc;
+
+use api_tokens::{DynTokenStore, MemoryStore, SqliteOptions, SqliteStore, conformance_tests};
+use tempfile::TempDir;
+
+fn sqlite() -> (SqliteStore, TempDir) {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let options = SqliteOptions::new(directory.path().join("tokens.db"));
+    options.migrate().expect("migrate");
+    (options.open().expect("open"), directory)
+}
+
+mod memory {
+    use super::*;
+    conformance_tests! { #[tokio::test] (MemoryStore::new(), ()) }
+}
+
+mod memory_erased {
+    use super::*;
+    conformance_tests! {
+        #[tokio::test]
+        (Arc::new(MemoryStore::new()) as Arc<dyn DynTokenStore>, ())
+    }
+}
+
+mod sqlite_current_thread {
+    use super::*;
+    conformance_tests! { #[tokio::test] sqlite() }
+}
+
+mod sqlite_multi_thread {
+    use super::*;
+    conformance_tests! { #[tokio::test(flavor = "multi_thread", worker_threads = 4)] sqlite() }
+}
+
+mod sqlite_erased {
+    use super::*;
+    conformance_tests! {
+        #[tokio::test]
+        {
+            let (store, directory) = sqlite();
+            (Arc::new(store) as Arc<dyn DynTokenStore>, directory)
+        }
+    }
+}
+
+/// The macro lists the functions by hand; a promise that is not listed is not tested.
+#[test]
+fn the_macro_lists_every_function() {
+    let source = include_str!("../src/testing/conformance.rs");
+    let functions: Vec<&str> = source
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub async fn ")?.split('(').next())
+        .collect();
+    assert_eq!(functions.len(), 19);
+    let list = source.split("@each").nth(1).expect("the list in the macro");
+    let listed: Vec<&str> = list.lines().skip(1).map(str::trim).take(functions.len()).collect();
+    assert_eq!(listed, functions);
+}
