@@ -90,8 +90,8 @@ impl<S: TokenStore> Issuer<S> {
     /// # Errors
     ///
     /// [`IssuerError::Store`] if the store fails.
-    pub async fn get(&self, id: &TokenId) -> Result<Option<TokenRecord>, IssuerError> {
-        let found = self.verifier.shared.store.find(id).await?;
+    pub async fn get(&self, id: TokenId) -> Result<Option<TokenRecord>, IssuerError> {
+        let found = self.verifier.shared.store.find(&id).await?;
         Ok(found.map(|found| std::sync::Arc::unwrap_or_clone(found.record)))
     }
 
@@ -146,7 +146,7 @@ impl<S: TokenStore> Issuer<S> {
     /// - [`IssuerError::Store`] if the store fails: the token may be revoked or not; try again.
     pub async fn revoke(
         &self,
-        id: &TokenId,
+        id: TokenId,
         by: Principal,
         reason: Option<RevocationReason>,
     ) -> Result<TokenRecord, IssuerError> {
@@ -186,7 +186,7 @@ impl<S: TokenStore> Issuer<S> {
     /// `change` says whether there is anything to store.
     async fn change(
         &self,
-        id: &TokenId,
+        id: TokenId,
         change: impl Fn(&mut TokenRecord) -> bool,
     ) -> Result<TokenRecord, IssuerError> {
         // Each round that is lost is a change that somebody else made; so many in a row do not

@@ -36,7 +36,7 @@ use crate::{
 /// let verified = verifier.verify(created.token.expose_secret().as_bytes()).await?;
 /// assert_eq!(verified.project().as_str(), "acme");
 ///
-/// issuer.revoke(&verified.id(), "ann".parse()?, None).await?;
+/// issuer.revoke(verified.id(), "ann".parse()?, None).await?;
 /// let refused = verifier.verify(created.token.expose_secret().as_bytes()).await;
 /// assert!(matches!(refused, Err(VerifyError::NotActive { .. })));
 /// # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
@@ -97,16 +97,16 @@ impl<S: TokenStore> Verifier<S> {
     pub async fn verify(&self, token: &[u8]) -> Result<Verified, VerifyError> {
         let token = ParsedToken::parse(&self.shared.prefix, token)?;
         let found = self.shared.store.find(&token.id()).await?;
-        let record = self.check_secret(&token, found)?;
-        let record = match record {
-            Checked::Current(record) => record,
-            Checked::Earlier(record) => self.digest_again(&token, record).await,
-        };
+        let (record, digested) = self.check_secret(&token, found)?;
         let status = record.status(self.shared.clock.now());
-        if status == Status::Active {
-            Ok(Verified { record })
-        } else {
-            Err(VerifyError::NotActive { id: record.id, status })
+        if status != Status::Active {
+            return Err(VerifyError::NotActive { id: record.id, status });
+        }
+        match digested {
+            DigestedUnder::CurrentKey => Ok(Verified { record }),
+            DigestedUnder::EarlierKey => {
+                Ok(Verified { record: self.digest_again(&token, record).await })
+            }
         }
     }
 
@@ -120,21 +120,23 @@ impl<S: TokenStore> Verifier<S> {
         &self,
         token: &ParsedToken<'_>,
         found: Option<Found>,
-    ) -> Result<Checked, VerifyError> {
+    ) -> Result<(Arc<TokenRecord>, DigestedUnder), VerifyError> {
         let Some(Found { record, .. }) = found else {
             // The same work as for an id that exists, so that time does not tell which do.
             core::hint::black_box(self.shared.digester.digest(token));
             return Err(VerifyError::UnknownToken);
         };
-        match self.shared.digester.verify(token, &record.digest) {
-            // Without a key the digest does not depend on the prefix, so the record decides.
-            DigestMatch::Current | DigestMatch::Earlier if record.prefix != self.shared.prefix => {
-                Err(VerifyError::WrongSecret { id: record.id })
-            }
-            DigestMatch::Current => Ok(Checked::Current(record)),
-            DigestMatch::Earlier => Ok(Checked::Earlier(record)),
-            DigestMatch::Mismatch => Err(VerifyError::WrongSecret { id: record.id }),
-            DigestMatch::UnknownKey => Err(VerifyError::UnknownKey { id: record.id }),
+        let digested = match self.shared.digester.verify(token, &record.digest) {
+            DigestMatch::Current => DigestedUnder::CurrentKey,
+            DigestMatch::Earlier => DigestedUnder::EarlierKey,
+            DigestMatch::Mismatch => return Err(VerifyError::WrongSecret { id: record.id }),
+            DigestMatch::UnknownKey => return Err(VerifyError::UnknownKey { id: record.id }),
+        };
+        // Without a key the digest does not depend on the prefix, so the record decides.
+        if record.prefix == self.shared.prefix {
+            Ok((record, digested))
+        } else {
+            Err(VerifyError::WrongSecret { id: record.id })
         }
     }
 
@@ -156,9 +158,9 @@ impl<S: TokenStore> Verifier<S> {
     }
 }
 
-enum Checked {
-    Current(Arc<TokenRecord>),
-    Earlier(Arc<TokenRecord>),
+enum DigestedUnder {
+    CurrentKey,
+    EarlierKey,
 }
 
 impl<S> Clone for Verifier<S> {

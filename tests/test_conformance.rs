@@ -1,7 +1,5 @@
 //! The conformance suite on every store of this crate, each by its type and erased.
 
-use std::sync::Arc;
-
 use api_tokens::{DynTokenStore, MemoryStore, SqliteOptions, SqliteStore, conformance_tests};
 use tempfile::TempDir;
 
@@ -21,7 +19,7 @@ mod memory_erased {
     use super::*;
     conformance_tests! {
         #[tokio::test]
-        (Arc::new(MemoryStore::new()) as Arc<dyn DynTokenStore>, ())
+        (DynTokenStore::new(MemoryStore::new()), ())
     }
 }
 
@@ -41,7 +39,7 @@ mod sqlite_erased {
         #[tokio::test]
         {
             let (store, directory) = sqlite();
-            (Arc::new(store) as Arc<dyn DynTokenStore>, directory)
+            (DynTokenStore::new(store), directory)
         }
     }
 }

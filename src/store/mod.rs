@@ -23,8 +23,8 @@ use crate::{Principal, Project, TokenId, TokenRecord};
 ///
 /// A store inserts, reads, compares-and-sets, lists and reports changes; what a change means is
 /// decided elsewhere, so a back end is one file and cannot get the rules of a token's life wrong.
-/// Implementations write plain `async fn`. Code that wants one type for all stores uses
-/// `Arc<dyn `[`DynTokenStore`]`>`, which is a `TokenStore` too.
+/// Implementations write plain `async fn`. A program that wants one type for all stores uses
+/// [`DynTokenStore`].
 ///
 /// A complete implementation is in `examples/custom_store.rs`; prove yours with the suite in the
 /// `testing` module (feature `testing`).

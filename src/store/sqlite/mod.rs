@@ -147,24 +147,43 @@ impl SqliteOptions {
         // Without CREATE, so that a mistyped path is an error; without URI, so that a path is
         // nothing but a path.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let context = || format!("open {}", self.path.display());
         let connect = || {
             let connection = Connection::open_with_flags(&self.path, flags)?;
             connection.busy_timeout(self.busy_timeout)?;
-            let mode: String =
-                connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
             // NORMAL may forget the last commits when the power fails, and with them a
             // revocation that somebody relies on.
             connection.pragma_update(None, "synchronous", "FULL")?;
             connection.set_prepared_statement_cache_capacity(32);
+            let mode = self.switch_to_wal(&connection)?;
             Ok((connection, mode))
         };
-        let context = || format!("open {}", self.path.display());
         let (connection, mode) = connect().map_err(|error| error_of(context(), error))?;
         if mode != "wal" {
             let context = format!("{}: it cannot be switched to WAL mode", context());
             return Err(StoreError::new(StoreErrorKind::Other, context));
         }
         Ok(connection)
+    }
+
+    /// Returns the mode that the file is in afterwards.
+    fn switch_to_wal(&self, connection: &Connection) -> rusqlite::Result<String> {
+        const PAUSE: Duration = Duration::from_millis(10);
+        let mut waited = Duration::ZERO;
+        loop {
+            let mode = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0));
+            // SQLite does not wait by itself here, lest two connections wait for one another.
+            match mode {
+                Err(error)
+                    if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                        && waited < self.busy_timeout =>
+                {
+                    std::thread::sleep(PAUSE);
+                    waited = waited.saturating_add(PAUSE);
+                }
+                mode => return mode,
+            }
+        }
     }
 }
 

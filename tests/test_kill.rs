@@ -1,0 +1,150 @@
+//! A process that creates and revokes on SQLite is killed at random moments: whatever it had
+//! acknowledged still holds.
+//!
+//! This is about the death of a process. That a power failure loses nothing rests on SQLite's
+//! `synchronous = FULL`, which `test_sqlite.rs` cannot show.
+
+use std::{
+    collections::{HashMap, HashSet},
+    env,
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use api_tokens::{
+    Issuer, Keyring, MasterKey, NewToken, SqliteOptions, SqliteStore, Status, Verifier,
+    VerifyError, prefix,
+};
+use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
+
+const ROUNDS: u32 = 100;
+const DATABASE: &str = "API_TOKENS_KILL_TEST_DATABASE";
+
+fn verifier(path: &Path) -> Verifier<SqliteStore> {
+    let options = SqliteOptions::new(path);
+    options.migrate().expect("migrate");
+    let key: Vec<u8> = (0..32).collect();
+    let keyring = Keyring::new(MasterKey::from_bytes(&key).expect("a key"));
+    Verifier::new(prefix!("kill"), &keyring, options.open().expect("open"))
+}
+
+/// The child: run by the test below, with the database in its environment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "run by acknowledged_changes_survive_a_kill, as a child process"]
+async fn child() {
+    let path = PathBuf::from(env::var_os(DATABASE).expect("the database"));
+    let verifier = verifier(&path);
+    let mut tasks = tokio::task::JoinSet::new();
+    for worker in 0..4 {
+        let issuer = Issuer::new(&verifier);
+        tasks.spawn(async move {
+            for i in 0_u32.. {
+                let new = NewToken::new(
+                    "acme".parse().expect("a project"),
+                    "ann".parse().expect("an owner"),
+                    format!("token {worker}.{i}").parse().expect("a name"),
+                );
+                let token = issuer.create(new).await.expect("create").token;
+                report(&format!("created {} {}", token.id(), token.expose_secret()));
+                if i % 2 == 0 {
+                    report(&format!("revoking {}", token.id()));
+                    issuer
+                        .revoke(token.id(), "ann".parse().expect("a name"), None)
+                        .await
+                        .expect("revoke");
+                    report(&format!("revoked {}", token.id()));
+                }
+            }
+        });
+    }
+    tasks.join_all().await;
+}
+
+/// One write call for each line, so that lines are whole.
+fn report(line: &str) {
+    let mut output = std::io::stdout().lock();
+    output.write_all(format!("{line}\n").as_bytes()).expect("report");
+    output.flush().expect("report");
+}
+
+#[derive(Default)]
+struct Acknowledged {
+    created: HashMap<String, String>,
+    /// May have happened.
+    revoking: HashSet<String>,
+    /// Has happened.
+    revoked: HashSet<String>,
+}
+
+impl Acknowledged {
+    fn read(&mut self, line: &str) {
+        let mut words = line.split(' ');
+        match (words.next(), words.next(), words.next()) {
+            (Some("created"), Some(id), Some(token)) => {
+                self.created.insert(id.to_owned(), token.to_owned());
+            }
+            (Some("revoking"), Some(id), None) => {
+                self.revoking.insert(id.to_owned());
+            }
+            (Some("revoked"), Some(id), None) => {
+                self.revoked.insert(id.to_owned());
+            }
+            // What the test harness prints.
+            _ => {}
+        }
+    }
+
+    async fn check(&self, verifier: &Verifier<SqliteStore>, when: &str) {
+        for (id, token) in &self.created {
+            let accepted = match verifier.verify(token.as_bytes()).await {
+                Ok(_) => true,
+                Err(VerifyError::NotActive { status: Status::Revoked, .. }) => false,
+                Err(error) => panic!("{when}: {error}"),
+            };
+            if self.revoked.contains(id) {
+                assert!(!accepted, "{when}: revoked token {id} was accepted");
+            } else if !self.revoking.contains(id) {
+                assert!(accepted, "{when}: created token {id} was refused");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn acknowledged_changes_survive_a_kill() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("tokens.db");
+    let mut rng = ChaCha8Rng::seed_from_u64(20_260_101);
+    let mut all = Acknowledged::default();
+    for round in 0..ROUNDS {
+        let mut child = Command::new(env::current_exe().expect("this program"))
+            .args(["--exact", "child", "--ignored", "--nocapture"])
+            .env(DATABASE, &path)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("start the child");
+        let output = child.stdout.take().expect("its output");
+        let reader = std::thread::spawn(move || {
+            let mut acknowledged = Acknowledged::default();
+            for line in BufReader::new(output).lines() {
+                acknowledged.read(&line.expect("a line"));
+            }
+            acknowledged
+        });
+        std::thread::sleep(Duration::from_micros(rng.random_range(10_000..80_000)));
+        child.kill().expect("kill the child");
+        child.wait().expect("wait for the child");
+        let acknowledged = reader.join().expect("the reader");
+        acknowledged.check(&verifier(&path), &format!("round {round}")).await;
+        all.created.extend(acknowledged.created);
+        all.revoking.extend(acknowledged.revoking);
+        all.revoked.extend(acknowledged.revoked);
+    }
+    all.check(&verifier(&path), "in the end").await;
+    let (created, revoked) = (all.created.len(), all.revoked.len());
+    eprintln!("{ROUNDS} kills; {created} creations and {revoked} revocations held");
+    // Kills that come before the first change prove nothing.
+    assert!(created > 500 && revoked > 200, "too few changes: {created}, {revoked}");
+}

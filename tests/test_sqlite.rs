@@ -1,0 +1,440 @@
+//! What the SQLite store promises beyond the contract: files, tables, migrations, several
+//! connections, and errors.
+
+use std::{
+    path::Path,
+    task::{Context, Waker},
+    time::Duration,
+};
+
+use api_tokens::{
+    Changes, Issuer, Keyring, ListFilter, NewToken, SqliteOptions, SqliteStore, StoreError,
+    StoreErrorKind, Token, TokenId, TokenStore, Verifier, VerifyError, prefix,
+};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+struct Fixture {
+    directory: TempDir,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        Self { directory: tempfile::tempdir().expect("a temporary directory") }
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.directory.path().join("tokens.db")
+    }
+
+    fn options(&self) -> SqliteOptions {
+        SqliteOptions::new(self.path())
+    }
+
+    #[track_caller]
+    fn store(&self) -> SqliteStore {
+        self.options().migrate().expect("migrate");
+        self.options().open().expect("open")
+    }
+
+    /// A connection that is not the store's.
+    #[track_caller]
+    fn connection(&self) -> Connection {
+        Connection::open(self.path()).expect("open")
+    }
+}
+
+fn issuer(store: SqliteStore) -> (Issuer<SqliteStore>, Verifier<SqliteStore>) {
+    let verifier = Verifier::new(prefix!("acme_live"), &Keyring::unkeyed(), store);
+    (Issuer::new(&verifier), verifier)
+}
+
+fn new_token(name: &str) -> NewToken {
+    NewToken::new(
+        "acme".parse().expect("a project"),
+        "ann".parse().expect("an owner"),
+        name.parse().expect("a name"),
+    )
+}
+
+async fn create(issuer: &Issuer<SqliteStore>) -> Token {
+    issuer.create(new_token("a token")).await.expect("create").token
+}
+
+async fn is_accepted(verifier: &Verifier<SqliteStore>, token: &Token) -> bool {
+    match verifier.verify(token.expose_secret().as_bytes()).await {
+        Ok(_) => true,
+        Err(VerifyError::NotActive { .. }) => false,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[track_caller]
+fn refused(result: Result<SqliteStore, StoreError>) -> String {
+    result.expect_err("it opened").to_string()
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn files_are_their_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let fixture = Fixture::new();
+    let (issuer, _) = issuer(fixture.store());
+    create(&issuer).await;
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(fixture.directory.path()).expect("read the directory") {
+        let entry = entry.expect("an entry");
+        let mode = entry.metadata().expect("metadata").permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{:?} has mode {mode:o}", entry.file_name());
+        names.push(entry.file_name().into_string().expect("a name"));
+    }
+    names.sort();
+    assert_eq!(names, ["tokens.db", "tokens.db-shm", "tokens.db-wal"]);
+}
+
+#[tokio::test]
+async fn tokens_survive_a_restart() {
+    let fixture = Fixture::new();
+    let (kept, revoked) = {
+        let (issuer, _) = issuer(fixture.store());
+        let (kept, revoked) = (create(&issuer).await, create(&issuer).await);
+        issuer.revoke(revoked.id(), "ann".parse().unwrap(), None).await.unwrap();
+        (kept, revoked)
+    };
+    let (_, verifier) = issuer(SqliteStore::open(fixture.path()).unwrap());
+    assert!(is_accepted(&verifier, &kept).await);
+    assert!(!is_accepted(&verifier, &revoked).await);
+}
+
+#[tokio::test]
+async fn what_one_connection_changes_the_next_read_of_another_sees() {
+    let fixture = Fixture::new();
+    let (here, _) = issuer(fixture.store());
+    let (_, there) = issuer(fixture.store());
+    for _ in 0..20 {
+        let token = create(&here).await;
+        assert!(is_accepted(&there, &token).await);
+        here.revoke(token.id(), "ann".parse().unwrap(), None).await.unwrap();
+        assert!(!is_accepted(&there, &token).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_of_several_connections_at_once_all_happen() {
+    let fixture = Fixture::new();
+    let stores = [fixture.store(), fixture.store(), fixture.store()];
+    let mut tasks = tokio::task::JoinSet::new();
+    for store in &stores {
+        for _ in 0..100 {
+            let (issuer, _) = issuer(store.clone());
+            tasks.spawn(async move {
+                let token = create(&issuer).await;
+                issuer.revoke(token.id(), "ann".parse().unwrap(), None).await.unwrap();
+                token.id()
+            });
+        }
+    }
+    let mut ids: Vec<TokenId> = tasks.join_all().await;
+    let [store, ..] = &stores;
+    let listed = store.list(&ListFilter::default(), None, 1000).await.unwrap();
+    let mut stored: Vec<TokenId> = listed.iter().map(|record| record.id).collect();
+    ids.sort();
+    stored.sort();
+    assert_eq!(stored, ids);
+    assert!(listed.iter().all(|record| record.revocation.is_some()));
+    let Changes::Reset { next } = store.changes_since(None, 1).await.unwrap() else { panic!() };
+    assert_eq!(next.revision.0, 300, "each revocation is one change");
+}
+
+#[tokio::test]
+async fn dropping_the_store_waits_for_its_writes() {
+    let fixture = Fixture::new();
+    let (issuer, verifier) = issuer(fixture.store());
+    drop(verifier);
+    for _ in 0..50 {
+        // Polled once, so that the write is under way, then given up.
+        let create = std::pin::pin!(issuer.create(new_token("given up")));
+        let _ = create.poll(&mut Context::from_waker(Waker::noop()));
+    }
+    drop(issuer);
+    let count: i64 = fixture
+        .connection()
+        .query_row("SELECT count(*) FROM api_token", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(count, 50);
+}
+
+#[tokio::test]
+async fn a_write_that_waits_does_not_block_the_runtime_nor_reads() {
+    let fixture = Fixture::new();
+    let store = fixture.store();
+    let (issuer, verifier) = issuer(store);
+    let token = create(&issuer).await;
+    let other = fixture.connection();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let waiting = issuer.revoke(token.id(), "ann".parse().unwrap(), None);
+    tokio::pin!(waiting);
+    for _ in 0..20 {
+        tokio::select! {
+            biased;
+            _ = &mut waiting => panic!("it wrote while another connection held the lock"),
+            () = tokio::time::sleep(Duration::from_millis(5)) => {}
+        }
+        assert!(is_accepted(&verifier, &token).await);
+    }
+    other.execute_batch("COMMIT").unwrap();
+    waiting.await.unwrap();
+    assert!(!is_accepted(&verifier, &token).await);
+}
+
+#[tokio::test]
+async fn a_lock_that_is_not_released_is_an_outage() {
+    let fixture = Fixture::new();
+    fixture.options().migrate().unwrap();
+    let store = fixture.options().busy_timeout(Duration::from_millis(50)).open().unwrap();
+    let (issuer, _) = issuer(store.clone());
+    let other = fixture.connection();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let error = issuer.create(new_token("too late")).await.unwrap_err();
+    let api_tokens::IssuerError::Store(error) = error else { panic!("{error}") };
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+    other.execute_batch("ROLLBACK").unwrap();
+    create(&issuer).await;
+    assert_eq!(store.list(&ListFilter::default(), None, 10).await.unwrap().len(), 1);
+}
+
+/// Everything in the file that is not ours, as SQL.
+fn schema(path: &Path, like: &str) -> Vec<String> {
+    let connection = Connection::open(path).unwrap();
+    let mut query = connection
+        .prepare("SELECT name || ': ' || coalesce(sql, '') FROM sqlite_schema WHERE name LIKE ?1 ORDER BY name")
+        .unwrap();
+    query.query_map([like], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+#[tokio::test]
+async fn our_tables_live_beside_the_hosts() {
+    let fixture = Fixture::new();
+    let host = fixture.connection();
+    host.execute_batch(
+        "CREATE TABLE token (mine TEXT); INSERT INTO token VALUES ('kept');
+         CREATE TABLE project (id INTEGER PRIMARY KEY); PRAGMA user_version = 7;",
+    )
+    .unwrap();
+    let before = schema(&fixture.path(), "%");
+    let (first, _) = issuer(fixture.store());
+    let other = fixture.options().table_prefix("other_");
+    other.migrate().unwrap();
+    let (second, _) = issuer(other.open().unwrap());
+    let (one, two) = (create(&first).await.id(), create(&second).await.id());
+    assert!(first.get(one).await.unwrap().is_some());
+    assert!(first.get(two).await.unwrap().is_none(), "prefixes are apart");
+    assert!(second.get(two).await.unwrap().is_some());
+
+    let mut after = schema(&fixture.path(), "%");
+    after.retain(|sql| !sql.starts_with("api_token") && !sql.starts_with("other_token"));
+    after.retain(|sql| !sql.starts_with("sqlite_autoindex_"));
+    assert_eq!(after, before);
+    let kept: String = host.query_row("SELECT mine FROM token", [], |row| row.get(0)).unwrap();
+    let version: i64 = host.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+    assert_eq!((kept.as_str(), version), ("kept", 7));
+}
+
+#[test]
+fn a_table_of_the_hosts_that_is_in_the_way_is_left_alone() {
+    let fixture = Fixture::new();
+    let host = fixture.connection();
+    host.execute_batch("CREATE TABLE api_token (mine TEXT)").unwrap();
+    let error = fixture.options().migrate().unwrap_err().to_string();
+    assert!(error.contains("table api_token already exists"), "{error}");
+    assert_eq!(schema(&fixture.path(), "%"), ["api_token: CREATE TABLE api_token (mine TEXT)"]);
+}
+
+#[test]
+fn migrating_again_or_at_once_changes_nothing() {
+    let fixture = Fixture::new();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| fixture.options().migrate().expect("migrate"));
+        }
+    });
+    let once = schema(&fixture.path(), "%");
+    fixture.options().migrate().unwrap();
+    assert_eq!(schema(&fixture.path(), "%"), once);
+    fixture.options().open().unwrap();
+}
+
+#[test]
+fn the_sql_text_makes_the_tables_that_migrate_makes() {
+    let by_migrate = Fixture::new();
+    by_migrate.options().table_prefix("x_").migrate().unwrap();
+    let by_hand = Fixture::new();
+    for migration in by_hand.options().table_prefix("x_").migrations().unwrap() {
+        by_hand.connection().execute_batch(&migration).unwrap();
+    }
+    let tables = schema(&by_migrate.path(), "%");
+    assert!(tables.iter().any(|sql| sql.starts_with("x_token: ")), "{tables:?}");
+    assert_eq!(schema(&by_hand.path(), "%"), tables);
+    by_hand.options().table_prefix("x_").open().unwrap();
+}
+
+#[test]
+fn a_missing_file_is_an_error_and_is_not_made() {
+    let fixture = Fixture::new();
+    let error = refused(SqliteStore::open(fixture.path()));
+    assert!(error.starts_with("store unavailable: open "), "{error}");
+    assert!(error.contains("tokens.db"), "{error}");
+    assert!(!fixture.path().exists());
+}
+
+#[test]
+fn missing_tables_are_an_error_that_says_what_to_do() {
+    let fixture = Fixture::new();
+    fixture.connection().execute_batch("CREATE TABLE a (b)").unwrap();
+    let error = refused(fixture.options().open());
+    assert!(error.contains("at version 0 and this program needs 1"), "{error}");
+    assert!(error.contains("run SqliteOptions::migrate"), "{error}");
+}
+
+#[test]
+fn tables_of_a_newer_program_are_used_unless_that_says_no() {
+    let fixture = Fixture::new();
+    drop(fixture.store());
+    let set = |version: i64, breaking: bool| {
+        fixture
+            .connection()
+            .execute(
+                "INSERT INTO api_token_migration (version, breaking) VALUES (?1, ?2)",
+                (version, breaking),
+            )
+            .unwrap();
+    };
+    set(2, false);
+    fixture.options().migrate().unwrap();
+    fixture.options().open().unwrap();
+    set(3, true);
+    set(4, false);
+    let error = refused(fixture.options().open());
+    assert!(error.contains("at version 3, which this program is too old to read"), "{error}");
+}
+
+#[test]
+fn a_file_that_is_no_database_is_an_error() {
+    let fixture = Fixture::new();
+    std::fs::write(fixture.path(), "not a database, but long enough to look like one".repeat(99))
+        .unwrap();
+    let error = fixture.options().migrate().unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Corrupt, "{error}");
+}
+
+#[test]
+fn a_table_prefix_is_checked() {
+    let fixture = Fixture::new();
+    for prefix in ["", "_", "a_", "app1_", &"a".repeat(32)] {
+        fixture.options().table_prefix(prefix).migrate().unwrap();
+        fixture.options().table_prefix(prefix).open().unwrap();
+    }
+    for prefix in ["1a", "A_", "a-", "a b", "\"", "a;--", "sqlite_", "ä", &"a".repeat(33)] {
+        let options = fixture.options().table_prefix(prefix);
+        for error in [options.migrate().unwrap_err(), options.open().unwrap_err()] {
+            assert!(error.to_string().contains("a table prefix must"), "{prefix}: {error}");
+        }
+        options.migrations().unwrap_err();
+    }
+}
+
+/// A record that somebody else damaged: an outage for this token, which names the place.
+#[tokio::test]
+async fn a_damaged_row_is_reported_and_is_never_a_refusal() {
+    let fixture = Fixture::new();
+    let (issuer, verifier) = issuer(fixture.store());
+    let connection = fixture.connection();
+    let damages = [
+        ("prefix", "'Not A Prefix'"),
+        ("digest", "'sha256:short'"),
+        ("project", "''"),
+        ("name", "'a' || char(10) || 'b'"),
+        ("owner", "' a'"),
+        ("created_by", "''"),
+        ("scopes", "'a\"b'"),
+        ("metadata", "'{'"),
+        ("metadata", "'{\"a\":1}'"),
+        ("created_at", "9223372036854775807"),
+        ("not_before", "-9223372036854775808"),
+        ("revoked_by", "'eve'"),
+        ("revoked_at", "1"),
+        ("successor", "'Ky9Pf34qY6Nb3wWD'"),
+        ("overlap_ends_at", "1"),
+        ("predecessor", "'Ky9Pf34qY6Nb3wWD'"),
+        ("family", "'?'"),
+        ("version", "-1"),
+    ];
+    for (column, value) in damages {
+        let token = create(&issuer).await;
+        let id = token.id();
+        let damage = format!("UPDATE api_token SET {column} = {value} WHERE id = '{id}'");
+        assert_eq!(connection.execute(&damage, []).unwrap(), 1);
+        let error = verifier.verify(token.expose_secret().as_bytes()).await.unwrap_err();
+        let VerifyError::Outage(error) = error else { panic!("{column} = {value}: {error}") };
+        assert_eq!(error.kind(), StoreErrorKind::Corrupt, "{column} = {value}: {error}");
+        let message = error.to_string();
+        assert!(message.starts_with("store corrupt: table api_token, column "), "{message}");
+        assert!(message.ends_with(&format!(", id {id}")), "{message}");
+        connection.execute("DELETE FROM api_token", []).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_history_that_was_forgotten_is_a_reset() {
+    let fixture = Fixture::new();
+    let store = fixture.store();
+    let (issuer, _) = issuer(store.clone());
+    let Changes::Reset { next: start } = store.changes_since(None, 1).await.unwrap() else {
+        panic!("a reader begins with a reset")
+    };
+    for _ in 0..3 {
+        let token = create(&issuer).await;
+        issuer.revoke(token.id(), "ann".parse().unwrap(), None).await.unwrap();
+    }
+    let changes = store.changes_since(Some(&start), 10).await.unwrap();
+    assert!(
+        matches!(&changes, Changes::Since { changes, .. } if changes.len() == 3),
+        "{changes:?}"
+    );
+    let connection = fixture.connection();
+    connection.execute("DELETE FROM api_token_change WHERE revision <= 2", []).unwrap();
+    let changes = store.changes_since(Some(&start), 10).await.unwrap();
+    assert!(matches!(changes, Changes::Reset { next } if next.revision.0 == 3), "{changes:?}");
+}
+
+#[test]
+fn lists_and_pruning_use_an_index() {
+    let fixture = Fixture::new();
+    drop(fixture.store());
+    let connection = fixture.connection();
+    for (index, query) in [
+        (
+            "api_token_by_project",
+            "SELECT id FROM api_token WHERE true AND project = 'a' AND (created_at, id) < (1, 'x') ORDER BY created_at DESC, id DESC LIMIT 10",
+        ),
+        (
+            "api_token_by_owner",
+            "SELECT id FROM api_token WHERE true AND owner = 'a' ORDER BY created_at DESC, id DESC LIMIT 10",
+        ),
+        (
+            "api_token_by_creation",
+            "SELECT id FROM api_token WHERE true ORDER BY created_at DESC, id DESC LIMIT 10",
+        ),
+        (
+            "api_token_by_end",
+            "DELETE FROM api_token WHERE id IN (SELECT id FROM api_token WHERE ends_at < 1 LIMIT 10)",
+        ),
+    ] {
+        let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
+        let plan: Vec<String> =
+            explain.query_map([], |row| row.get(3)).unwrap().map(Result::unwrap).collect();
+        assert!(plan.iter().any(|step| step.contains(index)), "{query}: {plan:?}");
+        assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{query}: {plan:?}");
+    }
+}
