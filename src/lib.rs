@@ -62,6 +62,7 @@
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+mod answer;
 mod clock;
 mod digest;
 mod field;
@@ -108,6 +109,7 @@ pub use store::{
 pub use store::{SqliteOptions, SqliteStore};
 
 // HTTP, independent of any framework.
+pub use answer::{Answer, Realm, RealmError};
 pub use header::Credentials;
 
 // Time as a parameter.
