@@ -63,6 +63,8 @@
 )]
 
 mod answer;
+#[cfg(feature = "axum")]
+mod axum;
 mod clock;
 mod digest;
 mod field;
@@ -78,6 +80,8 @@ mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod token;
+#[cfg(feature = "tower")]
+mod tower;
 mod verifier;
 
 // The life of a token: whoever creates, lists and revokes starts at `Issuer`, whoever checks at
@@ -111,6 +115,12 @@ pub use store::{SqliteOptions, SqliteStore};
 // HTTP, independent of any framework.
 pub use answer::{Answer, Realm, RealmError};
 pub use header::Credentials;
+
+// HTTP and gRPC servers.
+#[cfg(feature = "axum")]
+pub use axum::{Authorized, RequiredScopes};
+#[cfg(feature = "tower")]
+pub use tower::{BearerLayer, BearerService, Refused, ResponseBody};
 
 // Time as a parameter.
 pub use clock::{Clock, SystemClock};
