@@ -17,35 +17,7 @@ pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
 /// Whether the URL has a parameter `access_token`, however its name is percent-encoded.
 pub(super) fn has_token_in_query(uri: &Uri) -> bool {
     let query = uri.query().unwrap_or_default().as_bytes();
-    query.split(|byte| *byte == b'&').any(|parameter| {
-        let name = parameter.split(|byte| *byte == b'=').next().unwrap_or_default();
-        percent_decode(name).eq(*b"access_token")
-    })
-}
-
-/// An escape that is none stays as it is.
-fn percent_decode(text: &[u8]) -> impl Iterator<Item = u8> {
-    let mut rest = text;
-    core::iter::from_fn(move || {
-        if let [b'%', high, low, after @ ..] = rest
-            && let (Some(high), Some(low)) = (hex(*high), hex(*low))
-        {
-            rest = after;
-            return Some(high << 4 | low);
-        }
-        let (first, after) = rest.split_first()?;
-        rest = after;
-        Some(*first)
-    })
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
-    }
+    form_urlencoded::parse(query).any(|(name, _)| name == "access_token")
 }
 
 #[cfg(test)]
