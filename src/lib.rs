@@ -124,3 +124,8 @@ pub use tower::{BearerLayer, BearerService, Refused, ResponseBody};
 
 // Time as a parameter.
 pub use clock::{Clock, SystemClock};
+
+/// The code in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,8 +1,9 @@
 //! The examples run, and print what they say. `cargo test` builds them beforehand.
 
 use std::{
+    io::{BufRead, BufReader},
     path::PathBuf,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 fn example(name: &str) -> Command {
@@ -57,4 +58,53 @@ fn custom_store() {
         assert_eq!(content["records"][id]["name"], "Production REST API");
         assert_eq!(content["records"].as_object().map(serde_json::Map::len), Some(count));
     }
+}
+
+/// A child that does not outlive its test.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.0.kill().expect("kill the server");
+        self.0.wait().expect("wait for the server");
+    }
+}
+
+/// The lines that it prints are run as they are.
+#[test]
+fn axum() {
+    if Command::new("curl").arg("--version").output().is_err() {
+        assert!(std::env::var_os("CI").is_none(), "curl is missing");
+        eprintln!("SKIPPED: curl is missing");
+        return;
+    }
+    let mut child =
+        example("axum").arg("0").stdout(Stdio::piped()).spawn().expect("start the example");
+    let output = child.stdout.take().expect("its output");
+    let _server = Server(child);
+    let printed: Vec<String> =
+        BufReader::new(output).lines().take(6).map(|line| line.expect("a line")).collect();
+    let answer = |line: &str| {
+        let output = Command::new("sh").args(["-c", line]).output().expect("run curl");
+        assert!(output.status.success(), "{line}: {output:?}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let [reader, whoami, refused, runner, whoami_too, ran] = printed.as_slice() else {
+        panic!("{printed:?}")
+    };
+    assert_eq!([reader, runner], ["# reader: sources:read", "# runner: sources:read flows:run"]);
+    assert!(answer(whoami).ends_with("\r\n\r\nreader of project acme\n"));
+    assert!(answer(whoami_too).ends_with("\r\n\r\nrunner of project acme\n"));
+    assert!(answer(ran).ends_with("\r\n\r\nran a flow for ann\n"));
+    let refused = answer(refused);
+    assert!(refused.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{refused}");
+    let challenge =
+        r#"Bearer realm="Acme REST API", error="insufficient_scope", scope="flows:run""#;
+    assert!(refused.contains(challenge), "{refused}");
+    // One digit of the token is changed, or one letter.
+    let (start, end) = whoami.split_at(whoami.find("acme_test_").expect("a token") + 12);
+    let typo = start.to_owned() + if end.starts_with('0') { "1" } else { "0" } + &end[1..];
+    let refused = answer(&typo);
+    assert!(refused.starts_with("HTTP/1.1 401 Unauthorized\r\n"), "{refused}");
+    assert!(refused.contains(r#"error="invalid_token""#), "{refused}");
 }
