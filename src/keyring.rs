@@ -171,8 +171,8 @@ impl MasterKey {
     ///
     /// # Errors
     ///
-    /// [`KeyError`], which names the file, if it cannot be read or for the reasons of
-    /// [`from_base64`](Self::from_base64).
+    /// [`KeyError`], which names the file, if it cannot be read, has more than 4096 bytes, or for
+    /// the reasons of [`from_base64`](Self::from_base64).
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, KeyError> {
         let path = path.as_ref();
         Self::read(path)
@@ -197,7 +197,12 @@ impl MasterKey {
         let file = File::open(path).map_err(KeyProblem::Unreadable)?;
         // Room for all of it, so that the buffer never moves and leaves a copy behind.
         let mut text = Zeroizing::new(Vec::with_capacity(2 * 4096));
-        file.take(Self::MAX_FILE_LEN).read_to_end(&mut text).map_err(KeyProblem::Unreadable)?;
+        // One byte more than fits, to tell a file that is too long: cut off, it would make
+        // another key than the same text makes elsewhere.
+        file.take(Self::MAX_FILE_LEN + 1).read_to_end(&mut text).map_err(KeyProblem::Unreadable)?;
+        if usize::try_from(Self::MAX_FILE_LEN).is_ok_and(|max| text.len() > max) {
+            return Err(KeyProblem::FileTooLong);
+        }
         Self::decode(core::str::from_utf8(&text).map_err(|_| KeyProblem::NotBase64)?)
     }
 
@@ -332,6 +337,8 @@ enum KeyProblem {
     NotBase64,
     #[error("is not set: expected a key as `openssl rand -base64 32` prints")]
     NotSet,
+    #[error("has more than 4096 bytes: expected a key as `openssl rand -base64 32` prints")]
+    FileTooLong,
     #[error("cannot be read: {0}")]
     Unreadable(io::Error),
 }
