@@ -1,0 +1,44 @@
+//! Replays the corpus of the fuzz targets, which otherwise run only where cargo-fuzz does.
+//!
+//! Not in the published package, nor are the targets.
+
+use std::{fs, path::Path};
+
+#[expect(unreachable_pub, reason = "public in the package of the fuzz targets")]
+#[path = "../fuzz/src/lib.rs"]
+mod fuzz;
+
+/// Runs `target` on every file of its corpus. A corpus that is gone would pass unnoticed.
+#[track_caller]
+fn replay(corpus: &str, target: fn(&[u8])) {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(corpus);
+    let mut replayed = 0;
+    for entry in fs::read_dir(&directory).unwrap() {
+        let path = entry.unwrap().path();
+        // Shown by the test harness if the target panics.
+        println!("{}", path.display());
+        target(&fs::read(&path).unwrap());
+        replayed += 1;
+    }
+    assert!(replayed >= 10, "only {replayed} files in {}", directory.display());
+}
+
+#[test]
+fn authorization() {
+    replay("authorization", fuzz::authorization);
+}
+
+#[test]
+fn token() {
+    replay("token", fuzz::token);
+}
+
+#[test]
+fn digest() {
+    replay("digest", fuzz::digest);
+}
+
+#[test]
+fn scopes() {
+    replay("scopes", fuzz::scopes);
+}
