@@ -8,7 +8,7 @@ fuzz_target!(|data: &[u8]| api_tokens_fuzz::token(data));
 // mutations are therefore sealed again; some are not, so that the check itself is tried too.
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     // Three of four mutate the body alone, and keep the length.
-    let keeps_length = seed % 4 != 0 && size > 6;
+    let keeps_length = !seed.is_multiple_of(4) && size > 6;
     let size = if keeps_length {
         let body = size - 6;
         let kept = data[..body].to_vec();
@@ -18,7 +18,7 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     } else {
         fuzzer_mutate(data, size, max_size)
     };
-    if seed % 8 != 0 {
+    if !seed.is_multiple_of(8) {
         api_tokens_fuzz::reseal(&mut data[..size]);
     }
     size
