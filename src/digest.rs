@@ -81,11 +81,11 @@ impl core::str::FromStr for TokenDigest {
             "sha256" => (None, rest),
             _ => return Err(TokenDigestError),
         };
-        // One byte more than fits, to tell a text that is too long.
-        let mut buffer = [0; 33];
-        let len = URL_SAFE_NO_PAD.decode_slice(bytes, &mut buffer).map_err(|_| TokenDigestError)?;
-        let bytes = buffer.get(..len).and_then(|bytes| bytes.try_into().ok());
-        Ok(Self { key_id, bytes: bytes.ok_or(TokenDigestError)? })
+        let mut decoded = [0; 32];
+        match URL_SAFE_NO_PAD.decode_slice(bytes, &mut decoded) {
+            Ok(32) => Ok(Self { key_id, bytes: decoded }),
+            _ => Err(TokenDigestError),
+        }
     }
 }
 

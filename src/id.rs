@@ -45,11 +45,7 @@ impl TokenId {
     /// [`TokenIdError`] if these are not 16 bytes of `0-9A-Za-z`.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, TokenIdError> {
         let bytes: [u8; Self::LEN] = bytes.try_into().map_err(|_| TokenIdError)?;
-        if bytes.iter().all(u8::is_ascii_alphanumeric) {
-            Ok(Self(bytes))
-        } else {
-            Err(TokenIdError)
-        }
+        if base62::is_base62(&bytes) { Ok(Self(bytes)) } else { Err(TokenIdError) }
     }
 
     /// The id as text.

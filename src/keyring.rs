@@ -313,7 +313,6 @@ impl fmt::Debug for KeyId {
 #[error("{origin} {problem}")]
 pub struct KeyError {
     origin: Cow<'static, str>,
-    #[source]
     problem: KeyProblem,
 }
 

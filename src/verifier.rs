@@ -95,7 +95,8 @@ impl<S: TokenStore> Verifier<S> {
     /// [`VerifyError`], whose variants name each reason. The one to treat apart is
     /// [`Outage`](VerifyError::Outage): nothing was decided then.
     pub async fn verify(&self, token: &[u8]) -> Result<Verified, VerifyError> {
-        let token = ParsedToken::parse(&self.shared.prefix, token)?;
+        let token =
+            ParsedToken::parse(&self.shared.prefix, token).map_err(VerifyError::Malformed)?;
         let found = self.shared.store.find(&token.id()).await?;
         let (record, digested) = self.check_secret(&token, found)?;
         let status = record.status(self.shared.clock.now());
@@ -269,7 +270,7 @@ pub enum VerifyError {
     MalformedCredentials,
     /// The text is not a token of the expected prefix.
     #[error("malformed token: {0}")]
-    Malformed(#[from] TokenFormatError),
+    Malformed(TokenFormatError),
     /// There is no token of this id.
     #[error("unknown token")]
     UnknownToken,

@@ -8,6 +8,14 @@ const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn
 /// Length of a checksum in characters: 62^6 > 2^32.
 pub(crate) const CHECKSUM_LEN: usize = 6;
 
+/// Whether all bytes are characters of the alphabet.
+///
+/// Reads every byte without a branch: in a random text, each would be guessed wrong every other
+/// time, and that is what takes long.
+pub(crate) fn is_base62(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |all, byte| all & byte.is_ascii_alphanumeric())
+}
+
 /// Fills `text` with characters of the alphabet, each equally likely.
 ///
 /// Six bits make a number below 64; 62 and 63 are drawn again, since folding them back would

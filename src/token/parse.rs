@@ -46,7 +46,7 @@ impl<'a> ParsedToken<'a> {
         // The length was checked, so the splits below always succeed.
         let (id, rest) = rest.split_first_chunk().ok_or(TokenFormatError::Length)?;
         let rest = rest.strip_prefix(b"_").ok_or(TokenFormatError::Separator)?;
-        if !rest.iter().all(u8::is_ascii_alphanumeric) {
+        if !base62::is_base62(rest) {
             return Err(TokenFormatError::Alphabet);
         }
         let id = TokenId::from_bytes(id as &[u8; TokenId::LEN])
