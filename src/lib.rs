@@ -6,6 +6,7 @@
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+mod answer;
 mod clock;
 mod digest;
 mod field;
@@ -48,6 +49,7 @@ pub use store::{
 };
 
 // HTTP, independent of any framework.
+pub use answer::{Answer, Realm, RealmError};
 pub use header::Credentials;
 
 // Time as a parameter.

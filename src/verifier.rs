@@ -292,4 +292,8 @@ pub enum VerifyError {
     /// The store could not answer, so nothing was decided.
     #[error(transparent)]
     Outage(#[from] StoreError),
+    /// A handler asks for a verified token on a route where nothing verifies any: a mistake in
+    /// the application.
+    #[error("not verified: there is no `BearerLayer` on this route")]
+    NotVerified,
 }
