@@ -7,6 +7,8 @@
 )]
 
 mod answer;
+#[cfg(feature = "axum")]
+mod axum;
 mod clock;
 mod digest;
 mod field;
@@ -20,6 +22,8 @@ mod record;
 mod scope;
 mod store;
 mod token;
+#[cfg(feature = "tower")]
+mod tower;
 mod verifier;
 
 // The life of a token: whoever creates, lists and revokes starts at `Issuer`, whoever checks at
@@ -51,6 +55,12 @@ pub use store::{
 // HTTP, independent of any framework.
 pub use answer::{Answer, Realm, RealmError};
 pub use header::Credentials;
+
+// HTTP and gRPC servers.
+#[cfg(feature = "axum")]
+pub use axum::{Authorized, RequiredScopes};
+#[cfg(feature = "tower")]
+pub use tower::{BearerLayer, BearerService, Refused, ResponseBody};
 
 // Time as a parameter.
 pub use clock::{Clock, SystemClock};
