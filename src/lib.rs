@@ -6,6 +6,9 @@
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+mod answer;
+#[cfg(feature = "axum")]
+mod axum;
 mod clock;
 mod digest;
 mod field;
@@ -21,6 +24,8 @@ mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod token;
+#[cfg(feature = "tower")]
+mod tower;
 mod verifier;
 
 // The life of a token: whoever creates, lists and revokes starts at `Issuer`, whoever checks at
@@ -52,7 +57,14 @@ pub use store::{
 pub use store::{SqliteOptions, SqliteStore};
 
 // HTTP, independent of any framework.
+pub use answer::{Answer, Realm, RealmError};
 pub use header::Credentials;
+
+// HTTP and gRPC servers.
+#[cfg(feature = "axum")]
+pub use axum::{Authorized, RequiredScopes};
+#[cfg(feature = "tower")]
+pub use tower::{BearerLayer, BearerService, Refused, ResponseBody};
 
 // Time as a parameter.
 pub use clock::{Clock, SystemClock};

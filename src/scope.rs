@@ -157,6 +157,36 @@ impl Scopes {
         required.iter().all(|required| self.iter().any(|held| held.covers(required)))
     }
 
+    /// The same for scopes that are constants of the program, without making a set of them.
+    #[cfg(feature = "axum")]
+    pub(crate) fn cover_constants(&self, required: &[&str]) -> bool {
+        required.iter().all(|required| self.iter().any(|held| covers(&held.0, required)))
+    }
+
+    /// Whether `texts` are one or more scopes, and not too many; usable in constants.
+    #[cfg(feature = "axum")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a const fn cannot use iterators; i is below the length"
+    )]
+    pub(crate) const fn are_valid_constants(texts: &[&str]) -> bool {
+        let mut i = 0;
+        while i < texts.len() {
+            if check(texts[i]).is_err() {
+                return false;
+            }
+            i += 1;
+        }
+        0 < i && i <= Self::MAX_COUNT
+    }
+
+    /// A set of constants, those that are no scopes left out.
+    #[cfg(feature = "axum")]
+    pub(crate) fn from_constants(texts: &[&str]) -> Self {
+        let set: BTreeSet<Scope> = texts.iter().filter_map(|text| text.parse().ok()).collect();
+        Self(set.into_iter().collect())
+    }
+
     /// The scopes, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Scope> {
         self.0.iter()

@@ -235,6 +235,17 @@ impl Verified {
             Err(VerifyError::InsufficientScope { id: self.id(), required: required.clone() })
         }
     }
+
+    /// The same for scopes that are constants of the program; allocates only to refuse.
+    #[cfg(feature = "axum")]
+    pub(crate) fn require_constants(&self, required: &[&str]) -> Result<(), VerifyError> {
+        if self.scopes().cover_constants(required) {
+            Ok(())
+        } else {
+            let required = Scopes::from_constants(required);
+            Err(VerifyError::InsufficientScope { id: self.id(), required })
+        }
+    }
 }
 
 /// Why a request was not let through, for the operator: each refusal has exactly one reason.
@@ -294,4 +305,8 @@ pub enum VerifyError {
     /// The store could not answer, so nothing was decided.
     #[error(transparent)]
     Outage(#[from] StoreError),
+    /// A handler asks for a verified token on a route where nothing verifies any: a mistake in
+    /// the application.
+    #[error("not verified: there is no `BearerLayer` on this route")]
+    NotVerified,
 }

@@ -1,0 +1,236 @@
+//! A tower layer that lets only verified requests through, for HTTP and gRPC.
+
+mod body;
+mod refused;
+mod request;
+
+use core::{
+    fmt, mem,
+    pin::Pin,
+    task::{Context, Poll},
+};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, header::AUTHORIZATION, request::Parts};
+use http_body::Body;
+use tower_layer::Layer;
+use tower_service::Service;
+
+pub use body::ResponseBody;
+pub use refused::Refused;
+
+use crate::{Realm, Scopes, TokenStore, Verified, Verifier, VerifyError};
+
+/// A tower layer that lets a request through if it carries an accepted token.
+///
+/// What passes has no `Authorization` field any more, and a [`Verified`] and the [`Realm`] in
+/// its extensions. Everything else is answered here, as [`Answer`](crate::Answer) has it, and
+/// never reaches the service inside. Works with every server that takes tower services over
+/// `http` 1 types, such as axum, hyper and tonic.
+///
+/// ```
+/// use api_tokens::{BearerLayer, Keyring, MemoryStore, Verified, Verifier, prefix};
+/// use axum::{Router, routing::get};
+///
+/// let verifier = Verifier::new(prefix!("acme_live"), &Keyring::unkeyed(), MemoryStore::new());
+/// let app: Router = Router::new()
+///     .route("/sources", get(async |token: Verified| format!("sources of {}", token.project())))
+///     .route_layer(BearerLayer::new(verifier).realm("Acme REST API".parse()?))
+///     .route("/health", get("ok")); // added after the layer: open to all
+/// # Ok::<_, api_tokens::RealmError>(())
+/// ```
+///
+/// # Defaults
+///
+/// - realm: `api`
+/// - required scopes: none; a handler can ask for its own with `Authorized` (feature `axum`) or
+///   [`Verified::require`]
+///
+/// # Which requests it refuses
+///
+/// Besides those without an accepted token: those with several `Authorization` fields, and those
+/// with a parameter `access_token` in the URL (RFC 6750 §2.3), since URLs end up in logs. A
+/// body is not looked into.
+///
+/// **Preflights.** A browser sends no token with a CORS preflight (`OPTIONS`), so it is refused
+/// like any other request without one. Put the CORS layer outside of this one: in axum, *after*
+/// it in the code.
+///
+/// **Unknown paths.** axum's `Router::layer` also wraps the fallback, which turns the 404 of a
+/// path that does not exist into 401; `Router::route_layer` does not. This matters for MCP
+/// servers, whose clients ask for `/.well-known/` paths and expect 404.
+///
+/// **Once per request.** The layer takes the token away, so one layer inside another refuses
+/// everything.
+///
+/// # What the operator sees
+///
+/// A refusal's response carries [`Refused`] in its extensions, with the reason that the client
+/// is not told. Middleware outside of this layer can log or count it.
+///
+/// # gRPC
+///
+/// A request with the content type `application/grpc` is answered with HTTP status 200, and the
+/// refusal in `grpc-status` and `grpc-message`. [`Answer`](crate::Answer) lists the codes.
+/// In tonic: `Server::builder().layer(..)` for all services, `LayerExt::named_layer` for one.
+///
+/// # Cost
+///
+/// To the verification it adds, for each request, one boxed future, one clone of the service
+/// inside, and two entries in the request's extensions.
+pub struct BearerLayer<S> {
+    policy: Arc<Policy<S>>,
+}
+
+impl<S: TokenStore> BearerLayer<S> {
+    /// A layer that lets requests through whose token `verifier` accepts.
+    #[must_use]
+    pub fn new(verifier: Verifier<S>) -> Self {
+        let policy = Policy { verifier, realm: Realm::default(), required: Scopes::default() };
+        Self { policy: Arc::new(policy) }
+    }
+
+    /// The same with this realm in its challenges.
+    #[must_use]
+    pub fn realm(mut self, realm: Realm) -> Self {
+        Arc::make_mut(&mut self.policy).realm = realm;
+        self
+    }
+
+    /// The same, but every token must also cover these scopes, which replace those of an earlier
+    /// call.
+    #[must_use]
+    pub fn require(mut self, scopes: Scopes) -> Self {
+        Arc::make_mut(&mut self.policy).required = scopes;
+        self
+    }
+}
+
+impl<S, Inner> Layer<Inner> for BearerLayer<S> {
+    type Service = BearerService<S, Inner>;
+
+    fn layer(&self, inner: Inner) -> Self::Service {
+        BearerService { policy: Arc::clone(&self.policy), inner }
+    }
+}
+
+impl<S> Clone for BearerLayer<S> {
+    fn clone(&self) -> Self {
+        Self { policy: Arc::clone(&self.policy) }
+    }
+}
+
+impl<S> fmt::Debug for BearerLayer<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BearerLayer").field("policy", &self.policy).finish()
+    }
+}
+
+/// The service that [`BearerLayer`] makes of another one.
+pub struct BearerService<S, Inner> {
+    policy: Arc<Policy<S>>,
+    inner: Inner,
+}
+
+impl<S, Inner, RequestBody, InnerBody> Service<Request<RequestBody>> for BearerService<S, Inner>
+where
+    S: TokenStore,
+    Inner: Service<Request<RequestBody>, Response = Response<InnerBody>> + Clone + Send + 'static,
+    Inner::Future: Send,
+    RequestBody: Send + 'static,
+    InnerBody: Body<Data = Bytes>,
+{
+    type Response = Response<ResponseBody<InnerBody>>;
+    type Error = Inner::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+        let policy = Arc::clone(&self.policy);
+        // The service that was polled until it was ready is the one that may be called; its
+        // clone need not be ready.
+        let clone = self.inner.clone();
+        let mut inner = mem::replace(&mut self.inner, clone);
+        Box::pin(async move {
+            let (mut parts, body) = request.into_parts();
+            match policy.verify(&parts).await {
+                Ok(verified) => {
+                    // No handler needs the plaintext, so none can log or forward it.
+                    parts.headers.remove(AUTHORIZATION);
+                    parts.extensions.insert(verified);
+                    parts.extensions.insert(policy.realm.clone());
+                    let response = inner.call(Request::from_parts(parts, body)).await?;
+                    Ok(response.map(ResponseBody::passed_on))
+                }
+                Err(error) => {
+                    let refused = Refused::new(error, policy.realm.clone());
+                    let response = if request::is_grpc(&parts.headers) {
+                        refused.into_grpc_response()
+                    } else {
+                        refused.into_http_response()
+                    };
+                    Ok(response.map(ResponseBody::own))
+                }
+            }
+        })
+    }
+}
+
+impl<S, Inner: Clone> Clone for BearerService<S, Inner> {
+    fn clone(&self) -> Self {
+        Self { policy: Arc::clone(&self.policy), inner: self.inner.clone() }
+    }
+}
+
+impl<S, Inner: fmt::Debug> fmt::Debug for BearerService<S, Inner> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BearerService")
+            .field("policy", &self.policy)
+            .field("inner", &self.inner)
+            .finish()
+    }
+}
+
+/// What a request must bring, and what is said to those that do not.
+struct Policy<S> {
+    verifier: Verifier<S>,
+    realm: Realm,
+    required: Scopes,
+}
+
+impl<S: TokenStore> Policy<S> {
+    async fn verify(&self, request: &Parts) -> Result<Verified, VerifyError> {
+        if request::has_token_in_query(&request.uri) {
+            return Err(VerifyError::InvalidRequest);
+        }
+        let fields = request.headers.get_all(AUTHORIZATION);
+        let verified =
+            self.verifier.verify_authorization(fields.iter().map(HeaderValue::as_bytes)).await?;
+        verified.require(&self.required)?;
+        Ok(verified)
+    }
+}
+
+impl<S> Clone for Policy<S> {
+    fn clone(&self) -> Self {
+        Self {
+            verifier: self.verifier.clone(),
+            realm: self.realm.clone(),
+            required: self.required.clone(),
+        }
+    }
+}
+
+impl<S> fmt::Debug for Policy<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy")
+            .field("verifier", &self.verifier)
+            .field("realm", &self.realm)
+            .field("required", &self.required)
+            .finish()
+    }
+}

@@ -1,0 +1,47 @@
+use api_tokens::{
+    Changes, Cursor, Found, ListFilter, PageKey, StoreError, StoreErrorKind, TokenId, TokenRecord,
+    TokenStore,
+};
+use jiff::Timestamp;
+
+/// A store whose database cannot be reached.
+pub(crate) struct BrokenStore;
+
+fn unavailable<T>() -> Result<T, StoreError> {
+    Err(StoreError::new(StoreErrorKind::Unavailable, "connect to db.internal"))
+}
+
+impl TokenStore for BrokenStore {
+    async fn insert(&self, _record: &TokenRecord) -> Result<(), StoreError> {
+        unavailable()
+    }
+
+    async fn find(&self, _id: &TokenId) -> Result<Option<Found>, StoreError> {
+        unavailable()
+    }
+
+    async fn update(&self, _record: &TokenRecord) -> Result<(), StoreError> {
+        unavailable()
+    }
+
+    async fn list(
+        &self,
+        _filter: &ListFilter,
+        _after: Option<&PageKey>,
+        _limit: usize,
+    ) -> Result<Vec<TokenRecord>, StoreError> {
+        unavailable()
+    }
+
+    async fn changes_since(
+        &self,
+        _cursor: Option<&Cursor>,
+        _limit: usize,
+    ) -> Result<Changes, StoreError> {
+        unavailable()
+    }
+
+    async fn prune(&self, _ended_before: Timestamp, _limit: usize) -> Result<usize, StoreError> {
+        unavailable()
+    }
+}
