@@ -1,0 +1,77 @@
+//! A verification from memory allocates nothing, from the bytes of the header to `Verified`.
+
+use api_tokens::{
+    Issuer, Keyring, MasterKey, MemoryStore, NewToken, Token, Verified, Verifier, VerifyError,
+    prefix,
+};
+use rand::rngs::SysRng;
+use std::{
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+/// Polls once: a store in memory never makes anyone wait.
+fn now<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("a store in memory made a future wait"),
+    }
+}
+
+fn allocations<T>(work: impl FnOnce() -> T) -> (u64, T) {
+    let mut output = None;
+    let measured = allocation_counter::measure(|| output = Some(work()));
+    (measured.count_total, output.expect("it ran"))
+}
+
+fn verify(verifier: &Verifier<MemoryStore>, field: &str) -> (u64, Result<Verified, VerifyError>) {
+    allocations(|| now(verifier.verify_authorization([field.as_bytes()])))
+}
+
+#[test]
+fn a_verification_allocates_nothing() {
+    for keyring in [
+        Keyring::unkeyed(),
+        Keyring::new(MasterKey::from_bytes(&(0..32).collect::<Vec<u8>>()).expect("a key")),
+    ] {
+        let verifier = Verifier::new(prefix!("acme_live"), &keyring, MemoryStore::new());
+        let issuer = Issuer::new(&verifier);
+        let new = NewToken::new(
+            "acme".parse().expect("a project"),
+            "ann".parse().expect("an owner"),
+            "a token".parse().expect("a name"),
+        )
+        .with_scopes("sources:read flows:run".parse().expect("scopes"));
+        let token = now(issuer.create(new)).expect("create").token;
+        let header = format!("Bearer {}", token.expose_secret());
+        let required = "sources:read".parse().expect("scopes");
+
+        let (count, verified) = verify(&verifier, &header);
+        let verified = verified.expect("accepted");
+        assert_eq!(count, 0, "accepted");
+        assert_eq!(allocations(|| verified.require(&required).is_ok()), (0, true));
+        assert_eq!(allocations(|| drop(verified.clone())).0, 0);
+
+        // Nor does a refusal.
+        let unknown = Token::generate(&prefix!("acme_live"), &mut SysRng).expect("a token");
+        let unknown = format!("Bearer {}", unknown.expose_secret());
+        let (count, result) = verify(&verifier, &unknown);
+        assert!(matches!(result, Err(VerifyError::UnknownToken)));
+        assert_eq!(count, 0, "unknown");
+        for refused in ["", "Bearer x", "Basic dTpw", &header.repeat(100)] {
+            let (count, result) = verify(&verifier, refused);
+            result.expect_err("refused");
+            assert_eq!(count, 0, "{refused}");
+        }
+        now(issuer.revoke(token.id(), "ann".parse().expect("a name"), None)).expect("revoke");
+        let (count, result) = verify(&verifier, &header);
+        assert!(matches!(result, Err(VerifyError::NotActive { .. })));
+        assert_eq!(count, 0, "revoked");
+    }
+}
+
+/// That the counter counts.
+#[test]
+fn an_allocation_is_seen() {
+    assert_eq!(allocations(|| drop(Box::new(1))).0, 1);
+}
