@@ -1,13 +1,14 @@
 //! Every way to write an `Authorization` field, as bytes over a real socket.
 
-mod http_support;
+#[path = "http_support/service.rs"]
+mod service;
 
 use std::net::SocketAddr;
 
 use api_tokens::{BearerLayer, Verified};
 use axum::{Router, routing::get};
-use http_support::{Service, bearer};
 use serde::Deserialize;
+use service::{Service, bearer};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},

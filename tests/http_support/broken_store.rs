@@ -1,3 +1,5 @@
+//! A store that cannot answer, for the tests of the HTTP integrations.
+
 use api_tokens::{
     Changes, Cursor, Found, ListFilter, PageKey, StoreError, StoreErrorKind, TokenId, TokenRecord,
     TokenStore,
