@@ -40,7 +40,7 @@ fn write(
     let base = format!("http://{address}");
     writeln!(output, "Listening on {base} (Ctrl-C stops)")?;
     for (project, folder, count) in sources.summary() {
-        writeln!(output, "Project {project} has {count} sources, from {}", folder.display())?;
+        writeln!(output, "Sources of project {project}: {count}, from {}", folder.display())?;
     }
     writeln!(output, "Tokens are kept in {}\n", files.directory.display())?;
     match first_token {

@@ -90,6 +90,9 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         .merge(api::routes(verifier, sources))
         .merge(management::routes(issuer, data.admin))
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "There is nothing at this path"))
+        .method_not_allowed_fallback(async || {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This path does not take this method")
+        })
         .layer(middleware::from_fn(log::refusals));
     serve(listener, app, stop).await
 }

@@ -28,12 +28,13 @@ impl Sources {
     ) -> Result<Self, Failure> {
         let mut projects = BTreeMap::new();
         for (project, folder) in folders {
+            if projects.contains_key(&project) {
+                return Err(format!("project {project} has two folders").into());
+            }
             let sources = ProjectSources::read(&folder).map_err(|error| {
                 format!("cannot read the sources in {}: {error}", folder.display())
             })?;
-            if projects.insert(project.clone(), Arc::new(sources)).is_some() {
-                return Err(format!("project {project} has two folders").into());
-            }
+            projects.insert(project, Arc::new(sources));
         }
         let nothing = ProjectSources::new(PathBuf::new(), Vec::new())?;
         Ok(Self { projects, nothing: Arc::new(nothing) })
