@@ -52,3 +52,19 @@ fn sync_directory_of(path: &Path) -> io::Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_there_is_never_overwritten() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        create(&path, "first").unwrap();
+        create(&path, "second").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "first\n");
+        let names = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        assert_eq!(names.collect::<Vec<_>>(), ["key"], "nothing is left aside");
+    }
+}

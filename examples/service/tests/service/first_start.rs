@@ -1,6 +1,6 @@
 //! A stranger starts the service and pastes what it prints.
 
-use std::fs;
+use std::{fs, process::Stdio, thread, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -93,6 +93,28 @@ fn an_interrupted_first_start_is_completed() {
         assert_eq!(service.get("/api/public/v1/sources", &service.token()).status, 200);
         assert_eq!(fs::read(place.data.join("key")).unwrap(), key, "is never overwritten");
         service.stop("KILL");
+    }
+}
+
+/// Killed at some moment, it leaves nothing that the next start cannot go on from; and if the
+/// token was made but not shown, there is a way to another one.
+#[test]
+fn a_first_start_that_is_killed_does_no_harm() {
+    for milliseconds in (0..40).step_by(4) {
+        let place = Place::new();
+        let mut command = place.command(&["--port", "0"]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        thread::sleep(Duration::from_millis(milliseconds));
+        child.kill().unwrap();
+        child.wait().unwrap();
+
+        let service = place.start();
+        let token = if service.greeting.contains("create another one as below") {
+            service.create("demo", &["sources:read"]).0
+        } else {
+            service.token()
+        };
+        assert_eq!(service.get("/api/public/v1/sources", &token).status, 200);
     }
 }
 
