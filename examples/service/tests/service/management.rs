@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 use crate::support::{Place, Service};
@@ -180,6 +181,17 @@ fn nobody_but_the_admin() {
         refused.problem(401);
         assert!(refused.headers.contains(r#"www-authenticate: basic realm="management""#));
     }
+    let encoded = STANDARD.encode(format!("admin:{password}"));
+    let basic = format!("Authorization: Basic {encoded}");
+    let header = |headers: &[&str]| {
+        let arguments: Vec<&str> = headers.iter().flat_map(|header| ["-H", header]).collect();
+        service.curl("/management/tokens", &arguments, b"").status
+    };
+    assert_eq!(header(&[&basic]), 200);
+    assert_eq!(header(&[&basic.replace("Basic", "bAsIc")]), 200);
+    assert_eq!(header(&[&format!("{}A", basic.trim_end_matches('='))]), 401);
+    assert_eq!(header(&[&basic.replace("Basic", "Bearer")]), 401);
+    assert_eq!(header(&[&basic, &basic]), 401);
     service.curl("/management/tokens", &[], b"").problem(401);
     service.curl("/management/tokens/aaaaaaaaaaaaaaaa", &["-X", "DELETE"], b"").problem(401);
     service.curl("/management/tokens", &["-X", "PUT"], b"").problem(405);
