@@ -1,5 +1,61 @@
-//! The whole life of API tokens for any service: issue, show once, store as a keyed hash,
-//! verify, scope, revoke.
+//! The whole life of API tokens, for any service: create, show once, store as a keyed hash,
+//! verify, scope, list, revoke. (Also known as API keys.)
+//!
+//! A person creates a token on a page of your product, sees it once and copies it. Programs send
+//! it as `Authorization: Bearer …`. Somebody revokes it, and it is refused from then on.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! use api_tokens::{Issuer, Keyring, MasterKey, MemoryStore, NewToken, Verifier, prefix};
+//! use rand::rngs::SysRng;
+//!
+//! let keyring = Keyring::new(MasterKey::generate(&mut SysRng)?);
+//! let verifier = Verifier::new(prefix!("acme_live"), &keyring, MemoryStore::new());
+//! let issuer = Issuer::new(&verifier);
+//!
+//! // Somebody creates a token. The plaintext exists here only.
+//! let new = NewToken::new("acme".parse()?, "ann".parse()?, "Production REST API".parse()?)
+//!     .with_scopes("sources:read".parse()?);
+//! let created = issuer.create(new).await?;
+//! let header = format!("Bearer {}", created.token.expose_secret());
+//!
+//! // A request comes with it.
+//! let verified = verifier.verify_authorization([header.as_bytes()]).await?;
+//! verified.require(&"sources:read".parse()?)?;
+//! assert_eq!(verified.project().as_str(), "acme");
+//!
+//! // Somebody revokes it.
+//! issuer.revoke(verified.id(), "ann".parse()?, None).await?;
+//! assert!(verifier.verify_authorization([header.as_bytes()]).await.is_err());
+//! # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
+//! # Ok::<_, std::io::Error>(())
+//! ```
+//!
+//! # Where to begin
+//!
+//! - **A service** makes a [`Verifier`] of a [`Prefix`], a [`Keyring`] and a store, and an
+//!   [`Issuer`] of the verifier. `BearerLayer` (feature `tower`) verifies every request, and
+//!   handlers take a [`Verified`] (feature `axum`). Without a framework, [`Answer`] says what to
+//!   answer.
+//! - **A store** implements [`TokenStore`], whose contract is there, and runs the suite of the
+//!   module `testing` (feature `testing`). [`MemoryStore`] and `SqliteStore` (feature `sqlite`)
+//!   exist.
+//! - **A reviewer** reads `SECURITY.md`, then [`ParsedToken`], [`Digester`], [`Credentials`] and
+//!   [`TokenRecord::status`].
+//!
+//! # Features
+//!
+//! None is on by default. Features add; they never change what is there.
+//!
+//! - `sqlite`: `SqliteStore`, on rusqlite with a bundled SQLite.
+//! - `tower`: `BearerLayer`, for HTTP and gRPC.
+//! - `axum`: extractors for axum 0.8, with required scopes; switches `tower` on.
+//! - `testing`: the conformance suite for stores, and a manual clock.
+//!
+//! # What is kept through every release
+//!
+//! The text of tokens, the stored form of digests, the derivation of their keys, the JSON of
+//! records, and the tables of stores, which change by migration only.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(test),

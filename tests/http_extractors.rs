@@ -5,8 +5,18 @@ mod requests;
 #[path = "http_support/service.rs"]
 mod service;
 
+<<<<<<< HEAD
 use api_tokens::{Authorized, Realm, Refused, RequiredScopes, Verified, VerifyError};
 use axum::{Extension, Router, routing::get};
+=======
+use core::{
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+use api_tokens::{Authorized, Realm, Refused, RequiredScopes, Verified, VerifyError};
+use axum::{Extension, Router, extract::FromRequestParts, http::Request, routing::get};
+>>>>>>> http
 use requests::{challenge, get_path, layer, reason, text};
 use service::{Service, bearer};
 
@@ -90,3 +100,26 @@ async fn a_route_without_the_layer_is_closed() {
         assert!(!text(response).await.contains("BearerLayer"));
     }
 }
+<<<<<<< HEAD
+=======
+
+#[tokio::test]
+async fn a_token_that_may_costs_no_allocation() {
+    let service = Service::new();
+    let created = service.token("flows:run sources:*").await;
+    let verified = service.verifier.verify_authorization([bearer(&created).as_bytes()]).await;
+    let (mut parts, ()) = Request::new(()).into_parts();
+    parts.extensions.insert(verified.unwrap());
+
+    let measured = allocation_counter::measure(|| {
+        let mut extracted = pin!(Authorized::<EditSources>::from_request_parts(&mut parts, &()));
+        let Poll::Ready(Ok(token)) =
+            extracted.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        else {
+            panic!("refused, or not at once")
+        };
+        assert_eq!(token.project().as_str(), "acme");
+    });
+    assert_eq!(measured.count_total, 0);
+}
+>>>>>>> http

@@ -2,9 +2,9 @@
 //! on both stores.
 
 use api_tokens::{
-    DynTokenStore, Issuer, IssuerError, Keyring, ListQuery, MasterKey, MemoryStore, NewToken,
-    SqliteOptions, Status, StoreErrorKind, Token, TokenId, TokenRecord, TokenStore, Verifier,
-    VerifyError, prefix, testing::ManualClock,
+    DynTokenStore, Issuer, IssuerError, Keyring, ListFilter, ListQuery, MasterKey, MemoryStore,
+    NewToken, SqliteOptions, Status, StoreErrorKind, Token, TokenId, TokenRecord, TokenStore,
+    Verifier, VerifyError, prefix, testing::ManualClock,
 };
 use jiff::{SignedDuration, Timestamp};
 use rand::{SeedableRng, rngs::ChaCha20Rng};
@@ -502,6 +502,6 @@ async fn a_generator_that_fails_is_an_error() {
         let issuer = Issuer::with_rng(&service.verifier, Broken);
         let error = issuer.create(new_token("a token")).await.unwrap_err();
         assert!(matches!(error, IssuerError::Random), "{error}");
-        assert!(service.store.list(&Default::default(), None, 1).await.unwrap().is_empty());
+        assert!(service.store.list(&ListFilter::default(), None, 1).await.unwrap().is_empty());
     }
 }

@@ -1,14 +1,26 @@
 //! What the service says when it cannot start, and what when it can but should not be trusted.
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
 
 use crate::support::{Place, run};
 
 /// Runs a command that fails, and returns what it says.
 #[track_caller]
 fn error(command: &mut Command) -> String {
-    let output = run(command, b"");
-    assert!(!output.status.success());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while child.try_wait().unwrap().is_none() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(5));
+    }
+    // One that did not fail serves for ever.
+    child.kill().unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.code().is_some_and(|code| code != 0), "{output:?}");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "");
     String::from_utf8(output.stderr).unwrap()
 }
