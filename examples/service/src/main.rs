@@ -1,1 +1,171 @@
-fn main() {}
+//! What a product does to give its clients API tokens, from the first start to the last request.
+//!
+//! The product has projects; a project has sources, which are the text documents of a folder, and
+//! one flow, which searches them. Clients bring a token; people manage tokens as the admin.
+//!
+//! - `setup.rs` makes the key file, the database and the first token
+//! - `api.rs` is for clients: which token may do what, in whose project
+//! - `management.rs` is for people: create, list, get and revoke tokens; `admin.rs` lets them in
+//! - `log.rs` tells the operator why a request was refused
+//! - the rest has nothing to do with tokens
+
+mod admin;
+mod api;
+mod greeting;
+mod log;
+mod management;
+mod private_files;
+mod problem;
+mod setup;
+mod sources;
+
+use std::{
+    error::Error,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+
+use api_tokens::{Issuer, Keyring, Project, Verifier};
+use axum::{Router, http::StatusCode, middleware};
+use clap::Parser;
+use tokio::{net::TcpListener, sync::Notify};
+
+use crate::{problem::Problem, setup::Data, sources::Sources};
+
+/// A service with projects, sources and flows, whose clients use API tokens.
+///
+/// The first start makes a key, a database and a token, and prints commands to try. Sources are
+/// the text documents of a folder; hidden folders, `target` and `node_modules` are left out.
+/// Listens on 127.0.0.1 alone. Ctrl-C stops it.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// The folder with the sources of project `demo` [default: the documents of this repository]
+    folder: Option<PathBuf>,
+
+    /// The sources of one more project; may be repeated. A project without a folder has none
+    #[arg(long = "project", value_name = "NAME=FOLDER", value_parser = name_and_folder)]
+    projects: Vec<(Project, PathBuf)>,
+
+    /// The port to listen on; 0 takes any free one
+    #[arg(long, default_value_t = 8787)]
+    port: u16,
+
+    /// Where the key, the admin's password and the tokens are kept
+    #[arg(long, value_name = "DIR", default_value = "./api-tokens-data")]
+    data: PathBuf,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log::line(format_args!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Everything that can be wrong with the arguments is found before the first token is made, so
+/// that the one time it is shown is not wasted.
+async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let sources = Arc::new(read_sources(&arguments)?);
+    let listener = listen(arguments.port).await?;
+    let stop = stop_signal()?;
+
+    let data = Data::open(&arguments.data)?;
+    let key_id = data.key.id();
+    let verifier = Verifier::new(setup::PREFIX, &Keyring::new(data.key), data.store);
+    let issuer = Arc::new(Issuer::new(&verifier));
+    setup::warn_of_other_keys(&issuer, key_id, &data.files).await?;
+
+    let first_token = setup::first_token(&issuer).await?;
+    greeting::print(listener.local_addr()?, &data.files, &sources, first_token.as_ref())?;
+    drop(first_token);
+
+    let app = Router::new()
+        .merge(api::routes(verifier, sources))
+        .merge(management::routes(issuer, data.admin))
+        .fallback(async || Problem::new(StatusCode::NOT_FOUND, "There is nothing at this path"))
+        .method_not_allowed_fallback(async || {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This path does not take this method")
+        })
+        .layer(middleware::from_fn(log::refusals));
+    serve(listener, app, stop).await
+}
+
+/// An error for the person at the terminal, in words.
+type Failure = Box<dyn Error + Send + Sync>;
+
+fn read_sources(arguments: &Arguments) -> Result<Sources, Failure> {
+    let documents = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let folder = arguments.folder.clone().unwrap_or_else(documents);
+    let demo: Project = setup::FIRST_PROJECT.parse()?;
+    Sources::read([(demo, folder)].into_iter().chain(arguments.projects.iter().cloned()))
+}
+
+async fn listen(port: u16) -> Result<TcpListener, Failure> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| {
+        format!("cannot listen on 127.0.0.1:{port}: {error}; try another --port, or 0 for any")
+            .into()
+    })
+}
+
+/// Serves until `stop`, then finishes the requests that are under way, for a while.
+async fn serve(
+    listener: TcpListener,
+    app: Router,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), Failure> {
+    /// A client that stops in the middle of a request must not keep the process alive.
+    const PATIENCE: Duration = Duration::from_secs(5);
+
+    let stopping = Arc::new(Notify::new());
+    let notify = Arc::clone(&stopping);
+    let server = axum::serve(listener, app).with_graceful_shutdown(async move {
+        stop.await;
+        log::line(format_args!("stopping"));
+        notify.notify_one();
+    });
+    let out_of_patience = async {
+        stopping.notified().await;
+        tokio::time::sleep(PATIENCE).await;
+    };
+    tokio::select! {
+        result = server => result?,
+        () = out_of_patience => log::line(format_args!("stopped with requests unfinished")),
+    }
+    Ok(())
+}
+
+/// Ctrl-C, or SIGTERM from whatever supervises the process. Listens from now on, not only from
+/// when it is awaited.
+#[cfg(unix)]
+fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+    Ok(async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    })
+}
+
+fn name_and_folder(text: &str) -> Result<(Project, PathBuf), Failure> {
+    let (name, folder) = text.split_once('=').ok_or("expected NAME=FOLDER")?;
+    Ok((name.parse()?, folder.into()))
+}

@@ -1,0 +1,124 @@
+//! What must exist before the first request: the key, the database, the first token.
+
+use std::path::{Path, PathBuf};
+
+use api_tokens::{
+    Created, Issuer, KeyId, ListQuery, MasterKey, NewToken, Prefix, SqliteOptions, SqliteStore,
+    Status, prefix,
+};
+use rand::rngs::SysRng;
+use secrecy::ExposeSecret;
+
+use crate::{
+    Failure,
+    admin::{ADMIN, AdminPassword},
+    log, private_files,
+};
+
+/// What every token of this service starts with. Never change it: tokens out there would all be
+/// refused.
+pub(crate) const PREFIX: Prefix = prefix!("demo");
+
+pub(crate) const FIRST_PROJECT: &str = "demo";
+pub(crate) const FIRST_SCOPES: &str = "sources:read flows:run";
+
+/// What is in the data directory, opened.
+pub(crate) struct Data {
+    pub(crate) files: Files,
+    pub(crate) key: MasterKey,
+    pub(crate) admin: AdminPassword,
+    pub(crate) store: SqliteStore,
+}
+
+impl Data {
+    /// Makes what is missing and opens what is there, so an interrupted first start is completed
+    /// by the next. What is there is never overwritten.
+    pub(crate) fn open(directory: &Path) -> Result<Self, Failure> {
+        let files = Files::in_directory(directory)?;
+        private_files::create_directory(&files.directory)?;
+        let key = open_key(&files)?;
+        let admin = AdminPassword::open(&files.admin_password)?;
+        let database = SqliteOptions::new(&files.database);
+        database.migrate()?;
+        Ok(Self { key, admin, store: database.open()?, files })
+    }
+}
+
+/// The paths in the data directory.
+pub(crate) struct Files {
+    pub(crate) directory: PathBuf,
+    /// The secret that the database does not have: without it, what the database holds of a
+    /// token is worthless. Outside of an example, keep it on another disk or in the environment.
+    pub(crate) key: PathBuf,
+    pub(crate) admin_password: PathBuf,
+    pub(crate) database: PathBuf,
+}
+
+impl Files {
+    /// Absolute, so that what is printed can be pasted into a terminal that is somewhere else.
+    fn in_directory(directory: &Path) -> Result<Self, Failure> {
+        let directory = std::path::absolute(directory)
+            .map_err(|error| format!("cannot find the data directory: {error}"))?;
+        Ok(Self {
+            key: directory.join("key"),
+            admin_password: directory.join("admin-password"),
+            database: directory.join("tokens.db"),
+            directory,
+        })
+    }
+}
+
+fn open_key(files: &Files) -> Result<MasterKey, Failure> {
+    // The key is made before the database, so a database alone has lost its key. Look at the
+    // database first: another process may be making both.
+    let has_database = files.database.exists();
+    if !files.key.exists() {
+        if has_database {
+            return Err(format!(
+                "{} is there, but {} is missing: its tokens cannot be verified without. Put the \
+                 key back, or move the database away to start anew",
+                files.database.display(),
+                files.key.display(),
+            )
+            .into());
+        }
+        let key = MasterKey::generate(&mut SysRng)?;
+        private_files::create(&files.key, key.expose_base64().expose_secret())?;
+    }
+    Ok(MasterKey::from_file(&files.key)?)
+}
+
+/// A token whose key is gone is answered with 503: the operator made a mistake, not the client.
+/// It had better be noticed now.
+pub(crate) async fn warn_of_other_keys(
+    issuer: &Issuer<SqliteStore>,
+    key_id: KeyId,
+    files: &Files,
+) -> Result<(), Failure> {
+    let query = ListQuery {
+        status: Some(Status::Active),
+        limit: ListQuery::MAX_LIMIT,
+        ..ListQuery::default()
+    };
+    let page = issuer.list(&query).await?;
+    let other = page.records.iter().find(|record| record.digest.key_id() != Some(key_id));
+    if let Some(record) = other {
+        log::line(format_args!(
+            "warning: {} is not the key that token {} was made under, nor perhaps others. They \
+             are answered with 503 until the former key is put back",
+            files.key.display(),
+            record.id,
+        ));
+    }
+    Ok(())
+}
+
+/// Makes the first token, unless there has ever been one.
+pub(crate) async fn first_token(issuer: &Issuer<SqliteStore>) -> Result<Option<Created>, Failure> {
+    let any = ListQuery { limit: 1, ..ListQuery::default() };
+    if !issuer.list(&any).await?.records.is_empty() {
+        return Ok(None);
+    }
+    let new = NewToken::new(FIRST_PROJECT.parse()?, ADMIN.parse()?, "First token".parse()?);
+    Ok(Some(issuer.create(new.with_scopes(FIRST_SCOPES.parse()?)).await?))
+}

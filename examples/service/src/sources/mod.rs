@@ -1,0 +1,88 @@
+//! The sources of each project: the text documents of a folder, listed and searched.
+
+mod folder;
+mod index;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use api_tokens::Project;
+use rusqlite::Connection;
+
+use self::folder::Document;
+pub(crate) use self::{folder::Source, index::Hit};
+use crate::Failure;
+
+/// All sources, as they were when the service started.
+pub(crate) struct Sources {
+    projects: BTreeMap<Project, Arc<ProjectSources>>,
+    nothing: Arc<ProjectSources>,
+}
+
+impl Sources {
+    pub(crate) fn read(
+        folders: impl IntoIterator<Item = (Project, PathBuf)>,
+    ) -> Result<Self, Failure> {
+        let mut projects = BTreeMap::new();
+        for (project, folder) in folders {
+            if projects.contains_key(&project) {
+                return Err(format!("project {project} has two folders").into());
+            }
+            let sources = ProjectSources::read(&folder).map_err(|error| {
+                format!("cannot read the sources in {}: {error}", folder.display())
+            })?;
+            projects.insert(project, Arc::new(sources));
+        }
+        let nothing = ProjectSources::new(PathBuf::new(), Vec::new())?;
+        Ok(Self { projects, nothing: Arc::new(nothing) })
+    }
+
+    /// The sources of one project; none if it has no folder.
+    pub(crate) fn of(&self, project: &Project) -> Arc<ProjectSources> {
+        Arc::clone(self.projects.get(project).unwrap_or(&self.nothing))
+    }
+
+    /// Each project's folder, and how many sources it has.
+    pub(crate) fn summary(&self) -> impl Iterator<Item = (&Project, &Path, usize)> {
+        self.projects
+            .iter()
+            .map(|(project, sources)| (project, sources.folder.as_path(), sources.list.len()))
+    }
+}
+
+/// The sources of one project.
+///
+/// Each project has an index of its own, so no query can reach another project's documents.
+pub(crate) struct ProjectSources {
+    folder: PathBuf,
+    list: Vec<Source>,
+    index: Mutex<Connection>,
+}
+
+impl ProjectSources {
+    fn read(folder: &Path) -> Result<Self, Failure> {
+        let folder = folder.canonicalize()?;
+        let documents = folder::documents(&folder)?;
+        Ok(Self::new(folder, documents)?)
+    }
+
+    fn new(folder: PathBuf, documents: Vec<Document>) -> rusqlite::Result<Self> {
+        let index = index::create(&documents)?;
+        let list = documents.into_iter().map(|document| document.source).collect();
+        Ok(Self { folder, list, index: Mutex::new(index) })
+    }
+
+    /// In order of their paths.
+    pub(crate) fn list(&self) -> &[Source] {
+        &self.list
+    }
+
+    /// Blocks.
+    pub(crate) fn search(&self, query: &str) -> rusqlite::Result<Vec<Hit>> {
+        let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        index::search(&index, query)
+    }
+}

@@ -1,0 +1,109 @@
+//! The official `graphor` client for Python, which was not written for this service.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::{Value, json};
+
+use crate::support::{Place, run};
+
+const GRAPHOR: &str = "graphor==0.26.0";
+
+/// For each token: the names of the sources, or the error's class, status and `detail`.
+const SCRIPT: &str = r#"
+import json, sys
+import graphor
+
+def outcome(token):
+    client = graphor.Graphor(api_key=token, max_retries=0) if token else graphor.Graphor()
+    try:
+        sources = client.sources.list()
+        assert all(type(source).__name__ == "PublicSource" for source in sources)
+        picked = client.sources.list(file_ids=["none", sources[0].file_id])
+        return [[source.file_name for source in sources], [source.file_name for source in picked]]
+    except graphor.APIStatusError as error:
+        return [type(error).__name__, error.status_code, error.body["detail"]]
+
+print(json.dumps([outcome(token) for token in sys.argv[1:]]))
+"#;
+
+#[test]
+fn the_python_client_works_and_understands_refusals() {
+    let python = match python_with_graphor() {
+        Ok(python) => python,
+        Err(problem) => {
+            assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{problem}");
+            eprintln!("SKIPPED: the test with the graphor client: {problem}");
+            return;
+        }
+    };
+    let place = Place::new();
+    let service = place.start();
+    let token = service.token();
+    let (revoked, id) = service.create("demo", &["sources:read"]);
+    assert_eq!(service.manage("DELETE", &format!("/{id}"), &Value::Null).status, 200);
+    let (elsewhere, _) = service.create("demo", &["flows:run"]);
+    let garbled = token.replacen("demo_", "demo_x", 1);
+
+    let output = run(
+        Command::new(&python)
+            .args(["-c", SCRIPT, "", &token, &revoked, &garbled, &elsewhere])
+            .env("GRAPHOR_BASE_URL", format!("{}/api/public/v1", service.base()))
+            .env("GRAPHOR_API_KEY", &token),
+        b"",
+    );
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    let outcomes: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let good = json!([["deep/er/giraffe.txt", "zebra.md"], ["deep/er/giraffe.txt"]]);
+    assert_eq!(
+        outcomes,
+        json!([
+            good, // by the environment
+            good,
+            ["AuthenticationError", 401, "The access token has been revoked"],
+            ["AuthenticationError", 401, "The access token is invalid"],
+            ["PermissionDeniedError", 403, "The access token lacks a required scope: sources:read"],
+        ])
+    );
+
+    // The printed command, with a `python3` that has the client.
+    let line = service.greeting.lines().find(|line| line.contains("python3 -c")).unwrap();
+    let printed = crate::support::shell(&line.replace("python3", &python.display().to_string()));
+    assert_eq!(printed, "['deep/er/giraffe.txt', 'zebra.md']\n");
+}
+
+/// A virtual environment of its own, kept for the next time.
+fn python_with_graphor() -> Result<PathBuf, String> {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("graphor-client");
+    let python = directory.join("bin/python3");
+    let has_client = || {
+        let check = format!(
+            "import importlib.metadata as m; assert 'graphor==' + m.version('graphor') == '{GRAPHOR}'; import graphor"
+        );
+        succeed(Command::new(&python).args(["-c", &check]))
+    };
+    if has_client().is_err() {
+        let _absent = fs::remove_dir_all(&directory);
+        succeed(Command::new("python3").args(["-m", "venv"]).arg(&directory))?;
+        succeed(Command::new(&python).args(["-m", "pip", "install", "--quiet", GRAPHOR]))?;
+        has_client()?;
+    }
+    Ok(python)
+}
+
+fn succeed(command: &mut Command) -> Result<(), String> {
+    match command.output() {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(format!(
+            "{}: {}{}",
+            command.get_program().display(),
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        )),
+        Err(error) => Err(format!("{}: {error}", command.get_program().display())),
+    }
+}

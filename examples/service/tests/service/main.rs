@@ -1,0 +1,10 @@
+//! Tests of the whole service: the real program, the commands it prints, real requests.
+#![cfg(unix)]
+
+mod clients;
+mod failures;
+mod first_start;
+mod graphor;
+mod management;
+mod shutdown;
+mod support;
