@@ -100,7 +100,7 @@ fn an_interrupted_first_start_is_completed() {
 /// token was made but not shown, there is a way to another one.
 #[test]
 fn a_first_start_that_is_killed_does_no_harm() {
-    for milliseconds in (0..40).step_by(4) {
+    for milliseconds in (0..80).step_by(4) {
         let place = Place::new();
         let mut command = place.command(&["--port", "0"]);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
