@@ -5,10 +5,6 @@ mod requests;
 #[path = "http_support/service.rs"]
 mod service;
 
-<<<<<<< HEAD
-use api_tokens::{Authorized, Realm, Refused, RequiredScopes, Verified, VerifyError};
-use axum::{Extension, Router, routing::get};
-=======
 use core::{
     pin::pin,
     task::{Context, Poll, Waker},
@@ -16,7 +12,6 @@ use core::{
 
 use api_tokens::{Authorized, Realm, Refused, RequiredScopes, Verified, VerifyError};
 use axum::{Extension, Router, extract::FromRequestParts, http::Request, routing::get};
->>>>>>> http
 use requests::{challenge, get_path, layer, reason, text};
 use service::{Service, bearer};
 
@@ -100,8 +95,6 @@ async fn a_route_without_the_layer_is_closed() {
         assert!(!text(response).await.contains("BearerLayer"));
     }
 }
-<<<<<<< HEAD
-=======
 
 #[tokio::test]
 async fn a_token_that_may_costs_no_allocation() {
@@ -122,4 +115,3 @@ async fn a_token_that_may_costs_no_allocation() {
     });
     assert_eq!(measured.count_total, 0);
 }
->>>>>>> http

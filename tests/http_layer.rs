@@ -136,11 +136,7 @@ async fn scopes_that_a_layer_requires() {
 #[tokio::test]
 async fn an_outage_is_not_the_tokens_fault() {
     let created = Service::new().token("").await;
-<<<<<<< HEAD
-    let store: Arc<dyn DynTokenStore> = Arc::new(BrokenStore);
-=======
     let store = DynTokenStore::new(BrokenStore);
->>>>>>> http
     let verifier = Verifier::new(prefix!("acme_live"), &Keyring::unkeyed(), store);
     let app = Router::new().route("/", get("ok")).route_layer(BearerLayer::new(verifier));
 
@@ -164,11 +160,7 @@ async fn a_revoked_token_is_refused_on_the_next_request() {
     let app = Router::new().route("/", get("ok")).route_layer(layer(&service));
     assert_eq!(get_path(&app, "/", Some(&bearer(&created))).await.status(), 200);
 
-<<<<<<< HEAD
-    service.issuer.revoke(&created.record.id, "ann".parse().unwrap(), None).await.unwrap();
-=======
     service.issuer.revoke(created.record.id, "ann".parse().unwrap(), None).await.unwrap();
->>>>>>> http
     let response = get_path(&app, "/", Some(&bearer(&created))).await;
     assert_eq!(response.status(), 401);
     assert_eq!(
