@@ -22,3 +22,11 @@ impl Clock for SystemClock {
         Timestamp::now()
     }
 }
+
+/// Stores keep microseconds; what is not kept must not count before it is stored either.
+pub(crate) fn to_microseconds(time: Timestamp) -> Timestamp {
+    // The last second that jiff knows is whole: it has no microseconds.
+    Timestamp::from_microsecond(time.as_microsecond())
+        .or_else(|_| Timestamp::from_second(time.as_second()))
+        .unwrap_or(time)
+}

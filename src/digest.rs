@@ -126,18 +126,12 @@ pub struct TokenDigestError;
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 pub struct Digester {
-    current: DigestKey,
-    earlier: Vec<DigestKey>,
+    pub(crate) current: DigestKey,
+    pub(crate) upcoming: Vec<DigestKey>,
+    pub(crate) earlier: Vec<DigestKey>,
 }
 
 impl Digester {
-    pub(crate) fn new(keys: impl IntoIterator<Item = DigestKey>) -> Self {
-        let mut keys = keys.into_iter();
-        // A keyring is never empty; if it were, no stored digest would be accepted.
-        let current = keys.next().unwrap_or(DigestKey::Unkeyed);
-        Self { current, earlier: keys.collect() }
-    }
-
     /// The digest under the current key.
     #[must_use]
     pub fn digest(&self, token: &ParsedToken<'_>) -> TokenDigest {
@@ -147,9 +141,11 @@ impl Digester {
     /// Compares a token with a stored digest, in constant time.
     #[must_use]
     pub fn verify(&self, token: &ParsedToken<'_>, stored: &TokenDigest) -> DigestMatch {
-        let (key, right) = if self.current.id() == stored.key_id {
-            (&self.current, DigestMatch::Current)
-        } else if let Some(key) = self.earlier.iter().find(|key| key.id() == stored.key_id) {
+        let is_theirs = |key: &&DigestKey| key.id() == stored.key_id;
+        let mut kept = core::iter::once(&self.current).chain(&self.upcoming);
+        let (key, right) = if let Some(key) = kept.find(is_theirs) {
+            (key, DigestMatch::Current)
+        } else if let Some(key) = self.earlier.iter().find(is_theirs) {
             (key, DigestMatch::Earlier)
         } else {
             return DigestMatch::UnknownKey;
@@ -160,10 +156,11 @@ impl Digester {
 
 impl fmt::Debug for Digester {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let earlier: Vec<_> = self.earlier.iter().map(DigestKey::id).collect();
+        let ids = |keys: &[DigestKey]| keys.iter().map(DigestKey::id).collect::<Vec<_>>();
         f.debug_struct("Digester")
             .field("current", &self.current.id())
-            .field("earlier", &earlier)
+            .field("upcoming", &ids(&self.upcoming))
+            .field("earlier", &ids(&self.earlier))
             .finish()
     }
 }
@@ -171,7 +168,7 @@ impl fmt::Debug for Digester {
 /// What [`Digester::verify`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DigestMatch {
-    /// The token's secret is right.
+    /// The token's secret is right; the digest was made under the current key, or an upcoming one.
     Current,
     /// The token's secret is right; the digest was made under an earlier key and should be
     /// replaced.

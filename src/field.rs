@@ -38,7 +38,7 @@ pub(crate) enum FieldProblem {
     Empty,
     #[error("must have at most {0} characters")]
     TooLong(usize),
-    #[error("must not contain control characters")]
+    #[error("must not contain control or invisible characters")]
     ControlCharacter,
     #[error("must not begin or end with white space")]
     SurroundingSpace,
@@ -85,10 +85,14 @@ pub(crate) fn check(text: &str, max: usize) -> Result<(), FieldProblem> {
     Ok(())
 }
 
-/// Control characters proper, and those that break or reorder the line they are shown in.
+/// Control characters proper, those that break or reorder the line they are shown in, and those
+/// that nobody sees. The joiners U+200C and U+200D stay: scripts and emoji need them.
 fn is_control(character: char) -> bool {
     character.is_control()
-        || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(character,
+            '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+            | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 macro_rules! text_field {
@@ -155,7 +159,7 @@ macro_rules! text_field {
 
 text_field! {
     /// What a person calls a token: "Production REST API". Any Unicode text of 1 to 100
-    /// characters without control characters; white space at both ends is dropped.
+    /// characters without control or invisible characters; white space at both ends is dropped.
     ///
     /// ```
     /// use api_tokens::TokenName;
@@ -203,12 +207,15 @@ mod tests {
             ("", "name must not be empty"),
             (" \t\n", "name must not be empty"),
             (&*"é".repeat(101), "name must have at most 100 characters"),
-            ("a\0b", "name must not contain control characters"),
-            ("a\nb", "name must not contain control characters"),
-            ("a\u{7f}b", "name must not contain control characters"),
-            ("a\u{85}b", "name must not contain control characters"),
-            ("a\u{2028}b", "name must not contain control characters"),
-            ("a\u{202e}b", "name must not contain control characters"),
+            ("a\0b", "name must not contain control or invisible characters"),
+            ("a\nb", "name must not contain control or invisible characters"),
+            ("a\u{7f}b", "name must not contain control or invisible characters"),
+            ("a\u{85}b", "name must not contain control or invisible characters"),
+            ("a\u{2028}b", "name must not contain control or invisible characters"),
+            ("a\u{202e}b", "name must not contain control or invisible characters"),
+            ("\u{200b}", "name must not contain control or invisible characters"),
+            ("a\u{feff}", "name must not contain control or invisible characters"),
+            ("a\u{e0041}", "name must not contain control or invisible characters"),
         ] {
             assert_eq!(text.parse::<TokenName>().unwrap_err().to_string(), message, "{text:?}");
         }

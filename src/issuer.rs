@@ -1,5 +1,5 @@
 use core::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use rand::{TryCryptoRng, rngs::SysRng};
@@ -7,13 +7,13 @@ use rand::{TryCryptoRng, rngs::SysRng};
 use crate::{
     FieldError, ListFilter, Metadata, PageKey, ParsedToken, Principal, Project, Revocation,
     RevocationReason, Scopes, Status, StoreError, StoreErrorKind, Token, TokenId, TokenName,
-    TokenRecord, TokenStore, Verifier, field::FieldProblem,
+    TokenRecord, TokenStore, Verifier, clock::to_microseconds, field::FieldProblem,
 };
 
 /// Creates, lists and revokes tokens.
 ///
 /// An issuer is made from a [`Verifier`] and shares its prefix, keys, store and clock: what it
-/// revokes, that verifier refuses at once.
+/// revokes, that verifier refuses at once. A clone is cheap and shares everything.
 ///
 /// None of the methods asks whether the caller may do this: the host knows its people. Check
 /// that a token [`get`](Self::get) returns belongs to a project of theirs before acting on it.
@@ -23,7 +23,7 @@ use crate::{
 /// - randomness: the system's generator, [`SysRng`]
 pub struct Issuer<S> {
     verifier: Verifier<S>,
-    rng: Mutex<Box<Generate>>,
+    generate: Arc<Mutex<Generate>>,
 }
 
 type Generate = dyn FnMut(&crate::Prefix) -> Result<Token, IssuerError> + Send;
@@ -44,7 +44,7 @@ impl<S: TokenStore> Issuer<S> {
         let generate = move |prefix: &crate::Prefix| {
             Token::generate(prefix, &mut rng).map_err(|_| IssuerError::Random)
         };
-        Self { verifier: verifier.clone(), rng: Mutex::new(Box::new(generate)) }
+        Self { verifier: verifier.clone(), generate: Arc::new(Mutex::new(generate)) }
     }
 
     /// Creates a token. Its plaintext is in the answer and nowhere else: show it once.
@@ -92,7 +92,7 @@ impl<S: TokenStore> Issuer<S> {
     /// [`IssuerError::Store`] if the store fails.
     pub async fn get(&self, id: TokenId) -> Result<Option<TokenRecord>, IssuerError> {
         let found = self.verifier.shared.store.find(&id).await?;
-        Ok(found.map(|found| std::sync::Arc::unwrap_or_clone(found.record)))
+        Ok(found.map(|found| Arc::unwrap_or_clone(found.record)))
     }
 
     /// Reads one page of the records that match `query`, the newest first.
@@ -162,7 +162,7 @@ impl<S: TokenStore> Issuer<S> {
     }
 
     /// Deletes the records of tokens that have been dead since before `ended_before`: revoked,
-    /// rotated out or expired. Returns how many.
+    /// rotated out or expired. Returns how many. An instant that lies ahead counts as now.
     ///
     /// Works in batches, so it may run beside everything else. Whoever presents such a token
     /// afterwards is told what a stranger would be told.
@@ -172,9 +172,11 @@ impl<S: TokenStore> Issuer<S> {
     /// [`IssuerError::Store`] if the store fails; the batches before are deleted.
     pub async fn prune(&self, ended_before: Timestamp) -> Result<usize, IssuerError> {
         const BATCH: usize = 1000;
+        // What will have ended some day is still alive.
+        let dead_before = ended_before.min(self.now());
         let mut total: usize = 0;
         loop {
-            let pruned = self.verifier.shared.store.prune(ended_before, BATCH).await?;
+            let pruned = self.verifier.shared.store.prune(dead_before, BATCH).await?;
             total = total.saturating_add(pruned);
             if pruned < BATCH {
                 return Ok(total);
@@ -211,7 +213,7 @@ impl<S: TokenStore> Issuer<S> {
     }
 
     fn generate(&self) -> Result<Token, IssuerError> {
-        let mut generate = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut generate = self.generate.lock().unwrap_or_else(PoisonError::into_inner);
         generate(&self.verifier.shared.prefix)
     }
 
@@ -220,18 +222,16 @@ impl<S: TokenStore> Issuer<S> {
     }
 }
 
+impl<S> Clone for Issuer<S> {
+    fn clone(&self) -> Self {
+        Self { verifier: self.verifier.clone(), generate: Arc::clone(&self.generate) }
+    }
+}
+
 impl<S> fmt::Debug for Issuer<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Issuer").field("verifier", &self.verifier).finish_non_exhaustive()
     }
-}
-
-/// Stores keep microseconds; what is not kept must not count before it is stored either.
-fn to_microseconds(time: Timestamp) -> Timestamp {
-    // The last second that jiff knows is whole: it has no microseconds.
-    Timestamp::from_microsecond(time.as_microsecond())
-        .or_else(|_| Timestamp::from_second(time.as_second()))
-        .unwrap_or(time)
 }
 
 /// What a new token shall be.

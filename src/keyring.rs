@@ -21,16 +21,16 @@ use crate::{
     digest::{DigestKey, Digester},
 };
 
-/// The keys under which token digests are made: a current one, and earlier ones.
+/// The keys under which token digests are made: a current one, and others that are accepted too.
 ///
 /// New tokens are digested under the current key. A token digested under an earlier key still
-/// verifies, and is digested again under the current key when it is used; an earlier key can be
-/// dropped when no record names it any more.
+/// verifies, and is digested again under the current key when it is used, which makes that one
+/// verification wait for a write. An earlier key can be dropped when no record names it any more.
 ///
-/// **Replacing a key on several nodes** takes two deployments: first make the new key known
-/// everywhere with [`with_earlier`](Self::with_earlier) while the old one stays current, then
-/// swap the two. A node that meets a digest whose key it does not know answers with an outage
-/// (503), not with a refusal.
+/// **Replacing a key on several nodes** takes two deployments. First every node learns of the new
+/// key by [`with_upcoming`](Self::with_upcoming), while the old one stays current. Then the new one
+/// becomes current, and the old one goes to [`with_earlier`](Self::with_earlier). A node that
+/// meets a digest whose key it does not know answers with an outage (503), not with a refusal.
 ///
 /// ```
 /// use api_tokens::{Keyring, MasterKey};
@@ -42,15 +42,17 @@ use crate::{
 /// # Ok::<_, rand::rngs::SysError>(())
 /// ```
 pub struct Keyring {
-    /// Never empty; the first is the current key. `None` is plain SHA-256.
-    keys: Vec<Option<MasterKey>>,
+    /// `None` is plain SHA-256, here and below.
+    current: Option<MasterKey>,
+    upcoming: Vec<Option<MasterKey>>,
+    earlier: Vec<Option<MasterKey>>,
 }
 
 impl Keyring {
     /// A keyring with one key.
     #[must_use]
     pub fn new(current: MasterKey) -> Self {
-        Self { keys: vec![Some(current)] }
+        Self { current: Some(current), ..Self::unkeyed() }
     }
 
     /// No key: plain SHA-256, for those who will not manage a key.
@@ -62,21 +64,32 @@ impl Keyring {
     /// To move to a key later: `Keyring::new(key).with_earlier_unkeyed()`.
     #[must_use]
     pub fn unkeyed() -> Self {
-        Self { keys: vec![None] }
+        Self { current: None, upcoming: Vec::new(), earlier: Vec::new() }
     }
 
-    /// Also accepts digests made under `key`.
+    /// Also accepts digests made under `key`, and leaves them as they are: for a key that other
+    /// nodes have made current already.
+    #[must_use]
+    pub fn with_upcoming(mut self, key: MasterKey) -> Self {
+        self.upcoming.push(Some(key));
+        self
+    }
+
+    /// Also accepts digests made under `key`, and replaces them as tokens are used.
     #[must_use]
     pub fn with_earlier(mut self, key: MasterKey) -> Self {
-        self.keys.push(Some(key));
+        self.earlier.push(Some(key));
         self
     }
 
     /// Also accepts digests made without a key, by a deployment that used
-    /// [`Keyring::unkeyed`] before.
+    /// [`Keyring::unkeyed`] before, and replaces them as tokens are used.
+    ///
+    /// As long as it does, whoever can write to the database can make a token, and one that was
+    /// used stays: it then has a digest under the key.
     #[must_use]
     pub fn with_earlier_unkeyed(mut self) -> Self {
-        self.keys.push(None);
+        self.earlier.push(None);
         self
     }
 
@@ -86,16 +99,25 @@ impl Keyring {
     /// without a store.
     #[must_use]
     pub fn digester(&self, prefix: &Prefix) -> Digester {
-        Digester::new(self.keys.iter().map(|key| match key {
+        let derive = |key: &Option<MasterKey>| match key {
             Some(key) => key.digest_key(prefix),
             None => DigestKey::Unkeyed,
-        }))
+        };
+        Digester {
+            current: derive(&self.current),
+            upcoming: self.upcoming.iter().map(derive).collect(),
+            earlier: self.earlier.iter().map(derive).collect(),
+        }
     }
 }
 
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Keyring").field(&self.keys).finish()
+        f.debug_struct("Keyring")
+            .field("current", &self.current)
+            .field("upcoming", &self.upcoming)
+            .field("earlier", &self.earlier)
+            .finish()
     }
 }
 
@@ -136,7 +158,8 @@ impl MasterKey {
     ///
     /// # Errors
     ///
-    /// [`KeyError`] if there are fewer bytes, or if they are obviously not random.
+    /// [`KeyError`] if there are fewer bytes, or if there are fewer than ten different ones among
+    /// them, which no random key has. That it is random otherwise, nobody can check.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
         Self::check(bytes).map_err(|problem| KeyError::new("the key", problem))
     }

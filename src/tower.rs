@@ -24,7 +24,7 @@ use crate::{Realm, Scopes, TokenStore, Verified, Verifier, VerifyError};
 
 /// A tower layer that lets a request through if it carries an accepted token.
 ///
-/// What passes has no `Authorization` field any more, and a [`Verified`] and the [`Realm`] in
+/// What passes has no `Authorization` field in its header any more, and a [`Verified`] and the [`Realm`] in
 /// its extensions. Everything else is answered here, as [`Answer`](crate::Answer) has it, and
 /// never reaches the service inside. Works with every server that takes tower services over
 /// `http` 1 types, such as axum, hyper and tonic.
@@ -71,8 +71,8 @@ use crate::{Realm, Scopes, TokenStore, Verified, Verifier, VerifyError};
 ///
 /// # gRPC
 ///
-/// A request with the content type `application/grpc` is answered with HTTP status 200, and the
-/// refusal in `grpc-status` and `grpc-message`. [`Answer`](crate::Answer) lists the codes.
+/// A POST of HTTP/2 with the content type `application/grpc` is answered with HTTP status 200, and
+/// the refusal in `grpc-status` and `grpc-message`. [`Answer`](crate::Answer) lists the codes.
 /// In tonic: `Server::builder().layer(..)` for all services, `LayerExt::named_layer` for one.
 ///
 /// # Cost
@@ -168,7 +168,7 @@ where
                 }
                 Err(error) => {
                     let refused = Refused::new(error, policy.realm.clone());
-                    let response = if request::is_grpc(&parts.headers) {
+                    let response = if request::is_grpc(&parts) {
                         refused.into_grpc_response()
                     } else {
                         refused.into_http_response()

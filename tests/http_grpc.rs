@@ -152,7 +152,8 @@ async fn the_form_of_a_refusal() {
     });
     let layered = BearerLayer::new(service.verifier.clone()).layer(inner);
     let refuse = async |content_type: &str| {
-        let request = http::Request::builder().header("content-type", content_type);
+        let request = http::Request::post("/").version(http::Version::HTTP_2);
+        let request = request.header("content-type", content_type);
         layered.clone().oneshot(request.body(()).unwrap()).await.unwrap()
     };
 

@@ -552,12 +552,13 @@ fn debug_of_keyrings_shows_key_ids_alone() {
     let keyring = Keyring::new(master_key(1)).with_earlier(master_key(2)).with_earlier_unkeyed();
     assert_eq!(
         format!("{keyring:?}"),
-        "Keyring([Some(MasterKey(9fd8fca32d9a)), Some(MasterKey(6654de3e9bcd)), None])"
+        "Keyring { current: Some(MasterKey(9fd8fca32d9a)), upcoming: [], \
+         earlier: [Some(MasterKey(6654de3e9bcd)), None] }"
     );
     let digester: Digester = keyring.digester(&LIVE);
     assert_eq!(
         format!("{digester:?}"),
-        r#"Digester { current: Some(KeyId("9fd8fca32d9a")), earlier: [Some(KeyId("6654de3e9bcd")), None] }"#
+        r#"Digester { current: Some(KeyId("9fd8fca32d9a")), upcoming: [], earlier: [Some(KeyId("6654de3e9bcd")), None] }"#
     );
 }
 

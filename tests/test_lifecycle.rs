@@ -2,9 +2,9 @@
 //! on both stores.
 
 use api_tokens::{
-    DynTokenStore, Issuer, IssuerError, Keyring, ListFilter, ListQuery, MasterKey, MemoryStore,
-    NewToken, SqliteOptions, Status, StoreErrorKind, Token, TokenId, TokenRecord, TokenStore,
-    Verifier, VerifyError, prefix, testing::ManualClock,
+    Changes, Cursor, DynTokenStore, Found, Issuer, IssuerError, Keyring, ListFilter, ListQuery,
+    MasterKey, MemoryStore, NewToken, PageKey, SqliteOptions, Status, StoreError, StoreErrorKind,
+    Token, TokenId, TokenRecord, TokenStore, Verifier, VerifyError, prefix, testing::ManualClock,
 };
 use jiff::{SignedDuration, Timestamp};
 use rand::{SeedableRng, rngs::ChaCha20Rng};
@@ -394,13 +394,18 @@ async fn pruning_deletes_only_what_has_long_been_dead() {
         service.clock.advance(seconds(100));
 
         assert_eq!(service.issuer.prune(start()).await.unwrap(), 0);
+        // What ends in the future has not ended.
+        let later = NewToken { expires_at: Some(start() + seconds(500)), ..new_token("later") };
+        let later = service.issuer.create(later).await.unwrap().token;
         assert_eq!(service.issuer.prune(start() + seconds(1)).await.unwrap(), 1);
         let error = service.verifier.verify(revoked.expose_secret().as_bytes()).await.unwrap_err();
         assert!(matches!(error, VerifyError::UnknownToken), "{error}");
         assert_eq!(service.status(&expiring).await, Status::Expired);
         assert_eq!(service.issuer.prune(start() + seconds(51)).await.unwrap(), 1);
         assert_eq!(service.issuer.get(expiring.id()).await.unwrap(), None);
+        assert_eq!(service.issuer.prune(Timestamp::MAX).await.unwrap(), 0);
         assert_eq!(service.status(&alive).await, Status::Active);
+        assert_eq!(service.status(&later).await, Status::Active);
     }
 }
 
@@ -431,6 +436,75 @@ async fn a_used_token_is_digested_again_under_the_current_key() {
         only_new.verify(text).await.unwrap();
         let error = only_new.verify(unused.expose_secret().as_bytes()).await.unwrap_err();
         assert!(matches!(error, VerifyError::UnknownKey { id } if id == unused.id()), "{error}");
+    }
+}
+
+/// A store on which somebody else revokes a token whenever it is about to be updated.
+struct RevokedMeanwhile(MemoryStore);
+
+impl TokenStore for RevokedMeanwhile {
+    async fn insert(&self, record: &TokenRecord) -> Result<(), StoreError> {
+        self.0.insert(record).await
+    }
+
+    async fn find(&self, id: &TokenId) -> Result<Option<Found>, StoreError> {
+        self.0.find(id).await
+    }
+
+    async fn update(&self, record: &TokenRecord) -> Result<(), StoreError> {
+        let verifier = Verifier::new(prefix!("acme_live"), &Keyring::unkeyed(), self.0.clone());
+        let revoked = Issuer::new(&verifier).revoke(record.id, "eve".parse().unwrap(), None).await;
+        revoked.expect("revoke");
+        self.0.update(record).await
+    }
+
+    async fn list(
+        &self,
+        filter: &ListFilter,
+        after: Option<&PageKey>,
+        limit: usize,
+    ) -> Result<Vec<TokenRecord>, StoreError> {
+        self.0.list(filter, after, limit).await
+    }
+
+    async fn changes_since(
+        &self,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Changes, StoreError> {
+        self.0.changes_since(cursor, limit).await
+    }
+
+    async fn prune(&self, ended_before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.0.prune(ended_before, limit).await
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_revoked_while_it_is_digested_again_is_refused() {
+    let memory = MemoryStore::new();
+    let before = Verifier::new(prefix!("acme_live"), &Keyring::new(key(1)), memory.clone());
+    let created = Issuer::new(&before).create(new_token("a token")).await.unwrap();
+    let rotated = Keyring::new(key(2)).with_earlier(key(1));
+    let verifier = Verifier::new(prefix!("acme_live"), &rotated, RevokedMeanwhile(memory));
+    let error = verifier.verify(created.token.expose_secret().as_bytes()).await.unwrap_err();
+    assert!(matches!(error, VerifyError::NotActive { status: Status::Revoked, .. }), "{error}");
+}
+
+/// While keys are replaced, some nodes have the old one as current and some the new one.
+#[tokio::test]
+async fn nodes_that_disagree_on_the_current_key_do_not_undo_one_another() {
+    for service in services() {
+        let (token, _) = service.create("a token").await;
+        let text = token.expose_secret().as_bytes();
+        let old = service.beside(prefix!("acme_live"), &Keyring::new(key(1)).with_upcoming(key(2)));
+        let new = service.beside(prefix!("acme_live"), &Keyring::new(key(2)).with_earlier(key(1)));
+        for _ in 0..3 {
+            old.verify(text).await.unwrap();
+            new.verify(text).await.unwrap();
+        }
+        let record = service.issuer.get(token.id()).await.unwrap().unwrap();
+        assert_eq!((record.version, record.digest.key_id()), (2, Some(key(2).id())));
     }
 }
 

@@ -8,8 +8,8 @@ use std::{
 };
 
 use api_tokens::{
-    Changes, Issuer, Keyring, ListFilter, NewToken, SqliteOptions, SqliteStore, StoreError,
-    StoreErrorKind, Token, TokenId, TokenStore, Verifier, VerifyError, prefix,
+    Changes, Issuer, Keyring, ListFilter, NewToken, PageKey, SqliteOptions, SqliteStore,
+    StoreError, StoreErrorKind, Token, TokenId, TokenStore, Verifier, VerifyError, prefix,
 };
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -406,6 +406,59 @@ async fn a_history_that_was_forgotten_is_a_reset() {
     connection.execute("DELETE FROM api_token_change WHERE revision <= 2", []).unwrap();
     let changes = store.changes_since(Some(&start), 10).await.unwrap();
     assert!(matches!(changes, Changes::Reset { next } if next.revision.0 == 3), "{changes:?}");
+    connection.execute("DELETE FROM api_token_change", []).unwrap();
+    let changes = store.changes_since(Some(&start), 10).await.unwrap();
+    assert!(matches!(changes, Changes::Reset { next } if next.revision.0 == 3), "{changes:?}");
+}
+
+#[tokio::test]
+async fn the_last_instant_there_is_comes_back_to_the_second() {
+    let fixture = Fixture::new();
+    let store = fixture.store();
+    let (issuer, _) = issuer(store.clone());
+    let mut record = issuer.create(new_token("for ever")).await.unwrap().record;
+    record.expires_at = Some(jiff::Timestamp::MAX);
+    record.version = 2;
+    store.update(&record).await.unwrap();
+    let found = store.find(&record.id).await.unwrap().unwrap();
+    let expires_at = found.record.expires_at.unwrap();
+    assert_eq!(expires_at.as_second(), jiff::Timestamp::MAX.as_second());
+    let key = PageKey { created_at: jiff::Timestamp::MAX, id: record.id };
+    assert_eq!(key.to_string().parse::<PageKey>().unwrap().created_at, expires_at);
+}
+
+/// The host's file is not switched to another mode by a call that fails.
+#[test]
+fn a_call_that_fails_leaves_the_hosts_file_as_it_is() {
+    let fixture = Fixture::new();
+    let host = fixture.connection();
+    host.execute_batch("CREATE TABLE api_token (mine TEXT)").unwrap();
+    fixture.options().open().unwrap_err();
+    fixture.options().migrate().unwrap_err();
+    let mode: String = host.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+    assert_eq!(mode, "delete");
+}
+
+#[test]
+fn a_path_is_nothing_but_a_path() {
+    let fixture = Fixture::new();
+    for name in [":memory:", "file:a.db", "file:a.db?mode=memory", "a b%20c'd.db"] {
+        let path = fixture.directory.path().join(name);
+        let options = SqliteOptions::new(&path);
+        options.migrate().unwrap();
+        options.open().unwrap();
+        assert!(std::fs::metadata(&path).unwrap().len() > 0, "{name}");
+    }
+}
+
+#[test]
+fn any_busy_timeout_will_do() {
+    let fixture = Fixture::new();
+    for timeout in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
+        let options = fixture.options().busy_timeout(timeout);
+        options.migrate().unwrap();
+        options.open().unwrap();
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub use memory::MemoryStore;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStore};
 
-use crate::{Principal, Project, TokenId, TokenRecord};
+use crate::{Principal, Project, TokenId, TokenRecord, clock::to_microseconds};
 
 /// Keeps token records.
 ///
@@ -222,7 +222,7 @@ impl PageKey {
 
 impl fmt::Display for PageKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.created_at.as_microsecond(), self.id)
+        write!(f, "{}.{}", to_microseconds(self.created_at).as_microsecond(), self.id)
     }
 }
 

@@ -1,12 +1,19 @@
 //! What the layer must know of a request besides its credentials.
 
-use http::{HeaderMap, HeaderValue, Uri, header::CONTENT_TYPE};
+use http::{HeaderValue, Method, Uri, Version, header::CONTENT_TYPE, request::Parts};
 
-/// Whether a request is one of gRPC: `application/grpc`, also with `+proto` or parameters.
-/// `application/grpc-web` is not: its clients understand HTTP statuses.
-pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+/// Whether a request is a call of gRPC: a POST of HTTP/2 with the content type
+/// `application/grpc`, also with `+proto` or parameters. `application/grpc-web` is not: its
+/// clients understand HTTP statuses.
+///
+/// Only a call of gRPC may be refused under the status 200: whatever stands between and judges by
+/// the status would take that for access.
+pub(super) fn is_grpc(request: &Parts) -> bool {
     const GRPC: &[u8] = b"application/grpc";
-    let content_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    if request.version != Version::HTTP_2 || request.method != Method::POST {
+        return false;
+    }
+    let content_type = request.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     let Some((start, rest)) = content_type.and_then(|value| value.split_at_checked(GRPC.len()))
     else {
         return false;
@@ -24,11 +31,15 @@ pub(super) fn has_token_in_query(uri: &Uri) -> bool {
 mod tests {
     use super::*;
 
+    fn request(version: Version, method: Method, content_type: &str) -> Parts {
+        let request = http::Request::builder().version(version).method(method);
+        let (parts, ()) = request.header(CONTENT_TYPE, content_type).body(()).unwrap().into_parts();
+        parts
+    }
+
     #[test]
-    fn grpc() {
-        let of = |value: &'static str| {
-            is_grpc(&HeaderMap::from_iter([(CONTENT_TYPE, value.parse().unwrap())]))
-        };
+    fn grpc_is_known_by_its_content_type() {
+        let of = |value| is_grpc(&request(Version::HTTP_2, Method::POST, value));
         for value in [
             "application/grpc",
             "application/grpc+proto",
@@ -43,7 +54,21 @@ mod tests {
         {
             assert!(!of(value), "{value}");
         }
-        assert!(!is_grpc(&HeaderMap::new()));
+        let (plain, ()) = http::Request::new(()).into_parts();
+        assert!(!is_grpc(&plain));
+    }
+
+    #[test]
+    fn grpc_is_a_post_of_http_2() {
+        for (version, method) in [
+            (Version::HTTP_11, Method::POST),
+            (Version::HTTP_10, Method::POST),
+            (Version::HTTP_2, Method::GET),
+            (Version::HTTP_2, Method::HEAD),
+        ] {
+            let forged = request(version, method, "application/grpc");
+            assert!(!is_grpc(&forged), "{forged:?}");
+        }
     }
 
     #[test]

@@ -40,8 +40,8 @@ CREATE INDEX {prefix}token_by_project ON {prefix}token (project, created_at, id)
 CREATE INDEX {prefix}token_by_owner ON {prefix}token (owner, created_at, id);
 CREATE INDEX {prefix}token_by_end ON {prefix}token (ends_at) WHERE ends_at IS NOT NULL;
 
--- One row. The revision counts the changes, in the order in which they were committed; the
--- incarnation is another number after this history was replaced.
+-- One row. The revision counts the changes, in the order in which they were committed. The
+-- incarnation names this history: give it another random number after restoring a backup.
 CREATE TABLE {prefix}token_head (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     incarnation INTEGER NOT NULL,

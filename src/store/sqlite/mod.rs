@@ -10,6 +10,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Instant,
 };
 
 use jiff::Timestamp;
@@ -75,28 +76,31 @@ impl SqliteOptions {
     }
 
     /// How long a write waits while another process writes to the same file, before it is
-    /// [`Unavailable`](StoreErrorKind::Unavailable).
+    /// [`Unavailable`](StoreErrorKind::Unavailable); a day at most.
     #[must_use]
     pub fn busy_timeout(self, timeout: Duration) -> Self {
-        Self { busy_timeout: timeout, ..self }
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        Self { busy_timeout: timeout.min(DAY), ..self }
     }
 
     /// Creates the tables, or brings them to the version that this crate needs.
     ///
     /// Creates the file if it is missing, readable and writable by its owner alone (mode 0600 on
-    /// Unix). Switches the file to WAL mode. Several processes may do this at once. Blocks: call
-    /// it when the program starts.
+    /// Unix); one that exists keeps its mode. Switches the file to WAL mode. Several processes may
+    /// do this at once. Blocks: call it when the program starts.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] if the file cannot be opened or a migration fails; nothing is changed then.
+    /// [`StoreError`] if the file cannot be opened or a migration fails; no table is changed then.
     pub fn migrate(&self) -> Result<(), StoreError> {
         let schema = Schema::new(&self.table_prefix)?;
-        create_private(&self.path).map_err(|error| {
+        self.path().and_then(|path| create_private(&path)).map_err(|error| {
             let context = format!("create {}", self.path.display());
             StoreError::new(StoreErrorKind::Unavailable, context).with_source(error)
         })?;
-        schema.migrate(&mut self.connect()?)
+        let mut connection = self.connect()?;
+        schema.migrate(&mut connection)?;
+        self.switch_to_wal(&connection)
     }
 
     /// The SQL of each migration, for those who run their own: the first makes version 1 of
@@ -123,6 +127,7 @@ impl SqliteOptions {
         let schema = Schema::new(&self.table_prefix)?;
         let writer = self.connect()?;
         schema.check(&writer)?;
+        self.switch_to_wal(&writer)?;
         let read_only = || {
             let connection = self.connect()?;
             connection
@@ -143,45 +148,48 @@ impl SqliteOptions {
         })
     }
 
+    /// Absolute, so that no path means something else to SQLite, as `:memory:` and `file:` would.
+    fn path(&self) -> io::Result<PathBuf> {
+        std::path::absolute(&self.path)
+    }
+
     fn connect(&self) -> Result<Connection, StoreError> {
-        // Without CREATE, so that a mistyped path is an error; without URI, so that a path is
-        // nothing but a path.
+        // Without CREATE, so that a mistyped path is an error.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let context = || format!("open {}", self.path.display());
+        let path = self.path().map_err(|error| {
+            StoreError::new(StoreErrorKind::Unavailable, context()).with_source(error)
+        })?;
         let connect = || {
-            let connection = Connection::open_with_flags(&self.path, flags)?;
+            let connection = Connection::open_with_flags(path, flags)?;
             connection.busy_timeout(self.busy_timeout)?;
             // NORMAL may forget the last commits when the power fails, and with them a
             // revocation that somebody relies on.
             connection.pragma_update(None, "synchronous", "FULL")?;
             connection.set_prepared_statement_cache_capacity(32);
-            let mode = self.switch_to_wal(&connection)?;
-            Ok((connection, mode))
+            Ok(connection)
         };
-        let (connection, mode) = connect().map_err(|error| error_of(context(), error))?;
-        if mode != "wal" {
-            let context = format!("{}: it cannot be switched to WAL mode", context());
-            return Err(StoreError::new(StoreErrorKind::Other, context));
-        }
-        Ok(connection)
+        connect().map_err(|error| error_of(context(), error))
     }
 
-    /// Returns the mode that the file is in afterwards.
-    fn switch_to_wal(&self, connection: &Connection) -> rusqlite::Result<String> {
+    /// The mode stays with the file, so one connection is enough.
+    fn switch_to_wal(&self, connection: &Connection) -> Result<(), StoreError> {
         const PAUSE: Duration = Duration::from_millis(10);
-        let mut waited = Duration::ZERO;
+        let context = || format!("switch {} to WAL mode", self.path.display());
+        let begun = Instant::now();
         loop {
             let mode = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0));
-            // SQLite does not wait by itself here, lest two connections wait for one another.
             match mode {
+                Ok(mode) if String::as_str(&mode) == "wal" => return Ok(()),
+                Ok(_) => return Err(StoreError::new(StoreErrorKind::Other, context())),
+                // Where two connections switch at once, SQLite gives up without waiting.
                 Err(error)
                     if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
-                        && waited < self.busy_timeout =>
+                        && begun.elapsed() < self.busy_timeout =>
                 {
                     std::thread::sleep(PAUSE);
-                    waited = waited.saturating_add(PAUSE);
                 }
-                mode => return mode,
+                Err(error) => return Err(error_of(context(), error)),
             }
         }
     }
@@ -218,8 +226,12 @@ fn create_private(path: &Path) -> io::Result<()> {
 ///
 /// # Backups
 ///
+/// Stop every process before the file is replaced, moved or deleted: those that have it open go
+/// on with the file that was there, and what they write is lost.
+///
 /// A file that was restored from a backup has lost the revocations since: revoke them again
-/// before it is used, or refuse all tokens by changing the key.
+/// before it is used, or refuse all tokens by changing the key. Then begin another history, which
+/// SQLite cannot know by itself: `UPDATE api_token_head SET incarnation = abs(random() >> 1)`.
 #[derive(Clone)]
 pub struct SqliteStore {
     shared: Arc<Shared>,
@@ -416,6 +428,10 @@ fn changes_since(
         })?;
         changes.push(Change { id, revision });
         next.revision = revision;
+    }
+    if changes.is_empty() && limit > 0 && cursor.revision < head.revision {
+        // All of them were forgotten.
+        return Ok(Changes::Reset { next: head });
     }
     Ok(Changes::Since { changes, next })
 }

@@ -5,7 +5,10 @@ use core::str::FromStr;
 use jiff::Timestamp;
 use rusqlite::{Row, ToSql, types::FromSql};
 
-use crate::{Revocation, Rotation, StoreError, StoreErrorKind, Successor, TokenRecord};
+use crate::{
+    Revocation, Rotation, StoreError, StoreErrorKind, Successor, TokenRecord,
+    clock::to_microseconds,
+};
 
 /// Everything below goes by this order. The update statement relies on the first two.
 pub(super) const COLUMNS: [&str; 22] = [
@@ -60,7 +63,8 @@ pub(super) fn values(record: &TokenRecord) -> Result<Values, StoreError> {
         StoreError::new(StoreErrorKind::Other, "write metadata as JSON").with_source(error)
     })?;
     let successor = rotation.and_then(|rotation| rotation.successor);
-    let microsecond = |time: Option<Timestamp>| Box::new(time.map(Timestamp::as_microsecond));
+    let microsecond =
+        |time: Option<Timestamp>| Box::new(time.map(|time| to_microseconds(time).as_microsecond()));
     Ok([
         text(id),
         Box::new(*version),
