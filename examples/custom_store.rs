@@ -29,8 +29,11 @@ pub(crate) struct FileStore {
 
 struct Shared {
     path: PathBuf,
-    /// What the file holds. Changed only after the file was.
+    /// What the file holds. Changed only after the file was, and never locked for long, since
+    /// `find` must not block.
     content: Mutex<Content>,
+    /// Locked by the one who writes the file.
+    writing: Mutex<()>,
     /// Locked as long as the store lives, so that no other process writes the file.
     _lock: File,
 }
@@ -65,7 +68,8 @@ impl FileStore {
             }
             Err(error) => return Err(error),
         };
-        Ok(Self { shared: Arc::new(Shared { path, content: Mutex::new(content), _lock: lock }) })
+        let (content, writing) = (Mutex::new(content), Mutex::new(()));
+        Ok(Self { shared: Arc::new(Shared { path, content, writing, _lock: lock }) })
     }
 
     fn content(&self) -> MutexGuard<'_, Content> {
@@ -79,13 +83,13 @@ impl FileStore {
     ) -> Result<T, StoreError> {
         let store = self.clone();
         let write = move || {
-            let mut content = store.content();
-            let mut changed = content.clone();
+            let _writing = store.shared.writing.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut changed = store.content().clone();
             let answer = change(&mut changed)?;
             replace(&store.shared.path, &changed).map_err(|error| {
                 StoreError::new(StoreErrorKind::Unavailable, "write the file").with_source(error)
             })?;
-            *content = changed;
+            *store.content() = changed;
             Ok(answer)
         };
         tokio::task::spawn_blocking(write).await.unwrap_or_else(|error| {

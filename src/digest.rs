@@ -139,6 +139,9 @@ impl Digester {
     }
 
     /// Compares a token with a stored digest, in constant time.
+    ///
+    /// Says nothing of the token's status, nor, without a key, of its prefix: only
+    /// [`Verifier::verify`](crate::Verifier::verify) decides.
     #[must_use]
     pub fn verify(&self, token: &ParsedToken<'_>, stored: &TokenDigest) -> DigestMatch {
         let is_theirs = |key: &&DigestKey| key.id() == stored.key_id;

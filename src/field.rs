@@ -19,7 +19,8 @@ impl FieldError {
         Self { field, problem }
     }
 
-    /// The name of the field, as in [`TokenRecord`](crate::TokenRecord).
+    /// The name of the field: `name`, `project`, `principal` (an owner, or who created or revoked
+    /// something), `reason`, `scopes`, `metadata` or `expires_at`.
     #[must_use]
     pub fn field(&self) -> &'static str {
         self.field
@@ -177,20 +178,20 @@ text_field! {
 
 text_field! {
     /// The project (the tenant) that a token belongs to, by the host's own id for it: 1 to 200
-    /// characters, no control characters, no white space at the ends.
+    /// characters, no control or invisible characters, no white space at the ends.
     Project, "project", identifier, 200
 }
 
 text_field! {
     /// A person or service, by the host's own id for it: the owner a token acts for, who
-    /// created it, who revoked it. 1 to 200 characters, no control characters, no white space
+    /// created it, who revoked it. 1 to 200 characters, no control or invisible characters, no white space
     /// at the ends.
     Principal, "principal", identifier, 200
 }
 
 text_field! {
-    /// Why a token was revoked, in the words of whoever did it: 1 to 200 characters, no control
-    /// characters; white space at both ends is dropped.
+    /// Why a token was revoked, in the words of whoever did it: 1 to 200 characters, no control or
+    /// invisible characters; white space at both ends is dropped.
     RevocationReason, "reason", label, 200
 }
 

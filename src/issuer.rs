@@ -15,8 +15,27 @@ use crate::{
 /// An issuer is made from a [`Verifier`] and shares its prefix, keys, store and clock: what it
 /// revokes, that verifier refuses at once. A clone is cheap and shares everything.
 ///
-/// None of the methods asks whether the caller may do this: the host knows its people. Check
-/// that a token [`get`](Self::get) returns belongs to a project of theirs before acting on it.
+/// **None of the methods asks whether the caller may do this**: the host knows its people. Check
+/// that a token belongs to a project of theirs before acting on an id that came from them, and
+/// set [`ListQuery::project`], or the tokens of all projects are listed. A store may serve several
+/// prefixes: all methods but [`create`](Self::create) see the tokens of each.
+///
+/// ```
+/// # use api_tokens::{Issuer, IssuerError, MemoryStore, Principal, Project, TokenId};
+/// async fn revoke(
+///     issuer: &Issuer<MemoryStore>,
+///     id: TokenId,        // from the URL
+///     person: Principal,  // who is signed in
+///     projects: &[Project], // that they may manage
+/// ) -> Result<(), IssuerError> {
+///     let record = issuer.get(id).await?.ok_or(IssuerError::NotFound)?;
+///     if !projects.contains(&record.project) {
+///         return Err(IssuerError::NotFound); // as if it were not there
+///     }
+///     issuer.revoke(id, person, None).await?;
+///     Ok(())
+/// }
+/// ```
 ///
 /// # Defaults
 ///
@@ -35,7 +54,7 @@ impl<S: TokenStore> Issuer<S> {
         Self::with_rng(verifier, SysRng)
     }
 
-    /// The same with a random number generator other than the system's.
+    /// Like [`new`](Self::new), with another random number generator than the system's.
     #[must_use]
     pub fn with_rng<R>(verifier: &Verifier<S>, mut rng: R) -> Self
     where
@@ -135,10 +154,9 @@ impl<S: TokenStore> Issuer<S> {
         }
     }
 
-    /// Revokes a token, for good. When this returns, no node accepts it any more.
+    /// Revokes a token, for good. When this returns, every [`Verifier`] on this store refuses it.
     ///
-    /// Returns the record as it now is. Revoking a revoked token changes nothing: who did it
-    /// first, when and why stays on record.
+    /// Revoking a revoked token changes nothing: who did it first, when and why stays on record.
     ///
     /// # Errors
     ///
@@ -149,16 +167,18 @@ impl<S: TokenStore> Issuer<S> {
         id: TokenId,
         by: Principal,
         reason: Option<RevocationReason>,
-    ) -> Result<TokenRecord, IssuerError> {
+    ) -> Result<Revoked, IssuerError> {
         let revocation = Revocation { at: self.now(), by, reason };
-        self.change(id, |record| {
-            let change = record.revocation.is_none();
-            if change {
-                record.revocation = Some(revocation.clone());
-            }
-            change
-        })
-        .await
+        let record = self
+            .change(id, |record| {
+                let change = record.revocation.is_none();
+                if change {
+                    record.revocation = Some(revocation.clone());
+                }
+                change
+            })
+            .await?;
+        Ok(Revoked { record })
     }
 
     /// Deletes the records of tokens that have been dead since before `ended_before`: revoked,
@@ -194,8 +214,8 @@ impl<S: TokenStore> Issuer<S> {
         // Each round that is lost is a change that somebody else made; so many in a row do not
         // happen.
         const ROUNDS: u32 = 100;
-        let mut conflict = None;
-        for _ in 0..ROUNDS {
+        let mut round: u32 = 1;
+        loop {
             let mut record = self.get(id).await?.ok_or(IssuerError::NotFound)?;
             if !change(&mut record) {
                 return Ok(record);
@@ -205,11 +225,12 @@ impl<S: TokenStore> Issuer<S> {
             })?;
             match self.verifier.shared.store.update(&record).await {
                 Ok(()) => return Ok(record),
-                Err(error) if error.kind() == StoreErrorKind::Conflict => conflict = Some(error),
+                Err(error) if error.kind() == StoreErrorKind::Conflict && round < ROUNDS => {
+                    round = round.saturating_add(1);
+                }
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(conflict.map_or(IssuerError::NotFound, IssuerError::Store))
     }
 
     fn generate(&self) -> Result<Token, IssuerError> {
@@ -234,7 +255,7 @@ impl<S> fmt::Debug for Issuer<S> {
     }
 }
 
-/// What a new token shall be.
+/// What to create.
 ///
 /// # Defaults
 ///
@@ -307,6 +328,14 @@ pub struct Created {
     pub record: TokenRecord,
 }
 
+/// A revocation that is stored.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Revoked {
+    /// The record as it now is.
+    pub record: TokenRecord,
+}
+
 /// Which records [`Issuer::list`] returns: those that match every field that is set.
 #[derive(Debug, Clone)]
 pub struct ListQuery {
@@ -320,8 +349,8 @@ pub struct ListQuery {
     pub name_contains: Option<String>,
     /// Only tokens after this place: the `next` of the page before.
     pub after: Option<PageKey>,
-    /// At most so many, from 1 to [`ListQuery::MAX_LIMIT`]; a number outside is taken to the
-    /// nearer end. 100 by default.
+    /// At most so many, from 1 to [`ListQuery::MAX_LIMIT`]; a number outside is clamped.
+    /// 100 by default.
     pub limit: usize,
 }
 

@@ -86,7 +86,7 @@ mod verifier;
 
 // The life of a token: whoever creates, lists and revokes starts at `Issuer`, whoever checks at
 // `Verifier`.
-pub use issuer::{Created, Issuer, IssuerError, ListQuery, NewToken, Page};
+pub use issuer::{Created, Issuer, IssuerError, ListQuery, NewToken, Page, Revoked};
 pub use verifier::{Verified, Verifier, VerifyError};
 
 // What is known of a token: its record, and the checked types of the record's fields.

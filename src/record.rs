@@ -51,7 +51,7 @@ pub struct TokenRecord {
     pub version: u32,
 }
 
-/// That a token was revoked: when, by whom and why.
+/// A revocation: when, by whom and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revocation {
     /// When it was revoked.
@@ -127,11 +127,11 @@ impl TokenRecord {
 pub enum Status {
     /// Accepted.
     Active,
-    /// Its `not_before` lies ahead.
+    /// Its `not_before` is in the future.
     NotYetValid,
     /// Switched off for now.
     Disabled,
-    /// Its `expires_at` has come. Final.
+    /// Its `expires_at` has passed. Final.
     Expired,
     /// It was replaced, and the overlap with its successor is over. Final.
     RotatedOut,

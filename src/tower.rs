@@ -91,15 +91,14 @@ impl<S: TokenStore> BearerLayer<S> {
         Self { policy: Arc::new(policy) }
     }
 
-    /// The same with this realm in its challenges.
+    /// Puts this realm into its challenges.
     #[must_use]
     pub fn realm(mut self, realm: Realm) -> Self {
         Arc::make_mut(&mut self.policy).realm = realm;
         self
     }
 
-    /// The same, but every token must also cover these scopes, which replace those of an earlier
-    /// call.
+    /// Asks every token to cover these scopes, which replace those of an earlier call.
     #[must_use]
     pub fn require(mut self, scopes: Scopes) -> Self {
         Arc::make_mut(&mut self.policy).required = scopes;

@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use crate::{
     Clock, Credentials, DigestMatch, Digester, Found, Keyring, ParsedToken, Prefix, Principal,
-    Project, Scopes, Status, StoreError, StoreErrorKind, SystemClock, TokenFormatError, TokenId,
-    TokenName, TokenRecord, TokenStore,
+    Project, Scopes, Status, StoreError, SystemClock, TokenFormatError, TokenId, TokenName,
+    TokenRecord, TokenStore,
 };
 
 /// Checks tokens: whether they exist, whether the secret is right, and whether they are accepted
@@ -62,7 +62,7 @@ impl<S: TokenStore> Verifier<S> {
         Self::with_clock(prefix, keyring, store, SystemClock)
     }
 
-    /// The same with a clock other than the system's.
+    /// Like [`new`](Self::new), with another clock than the system's.
     #[must_use]
     pub fn with_clock(prefix: Prefix, keyring: &Keyring, store: S, clock: impl Clock) -> Self {
         let digester = keyring.digester(&prefix);
@@ -102,12 +102,6 @@ impl<S: TokenStore> Verifier<S> {
             (record, DigestedUnder::CurrentKey) => Ok(Verified { record }),
             (record, DigestedUnder::EarlierKey) => self.digest_again(&token, record).await,
         }
-    }
-
-    /// The store.
-    #[must_use]
-    pub fn store(&self) -> &S {
-        &self.shared.store
     }
 
     /// Reads the record, and checks secret and status.
@@ -153,26 +147,19 @@ impl<S: TokenStore> Verifier<S> {
     }
 
     /// Stores the digest under the current key, and then decides again: the write may have taken
-    /// long, and if somebody changed the record meanwhile, it may have been to revoke it.
+    /// long or failed because the record was changed meanwhile, and be it to revoke it.
     async fn digest_again(
         &self,
         token: &ParsedToken<'_>,
         record: Arc<TokenRecord>,
     ) -> Result<Verified, VerifyError> {
-        let record = match record.version.checked_add(1) {
-            Some(version) => {
-                let digest = self.shared.digester.digest(token);
-                let updated = TokenRecord { digest, version, ..TokenRecord::clone(&record) };
-                match self.shared.store.update(&updated).await {
-                    Ok(()) => Arc::new(updated),
-                    Err(error) if error.kind() == StoreErrorKind::Conflict => {
-                        self.check(token).await?.0
-                    }
-                    // The token is right all the same; its next use tries again.
-                    Err(_) => record,
-                }
-            }
-            None => record,
+        let digest = self.shared.digester.digest(token);
+        let Some(version) = record.version.checked_add(1) else { return Ok(Verified { record }) };
+        let updated = TokenRecord { digest, version, ..TokenRecord::clone(&record) };
+        let record = match self.shared.store.update(&updated).await {
+            Ok(()) => Arc::new(updated),
+            // What holds now is in the store, and the token's next use tries again.
+            Err(_) => self.check(token).await?.0,
         };
         self.check_status(&record)?;
         Ok(Verified { record })
@@ -199,7 +186,7 @@ impl<S> fmt::Debug for Verifier<S> {
     }
 }
 
-/// That a request came with a token that is accepted: what the token stands for.
+/// An accepted token: what its bearer may do, and for whom.
 ///
 /// A clone is cheap.
 #[derive(Debug, Clone)]
@@ -309,7 +296,7 @@ pub enum VerifyError {
         status: Status,
     },
     /// The token is accepted, but not for this.
-    #[error("token {id} lacks one of the scopes {required}")]
+    #[error("token {id} does not cover the scopes {required}")]
     InsufficientScope {
         /// The token.
         id: TokenId,

@@ -40,7 +40,7 @@ async fn scopes_that_a_handler_declares() {
         assert_eq!(
             reason(&response),
             format!(
-                "token {} lacks one of the scopes sources:read sources:write",
+                "token {} does not cover the scopes sources:read sources:write",
                 created.record.id
             )
         );

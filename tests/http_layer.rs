@@ -17,8 +17,8 @@ use std::sync::{
 };
 
 use api_tokens::{
-    BearerLayer, DynTokenStore, Keyring, Realm, Refused, TokenRecord, TokenStore, Verified,
-    Verifier, prefix,
+    BearerLayer, DynTokenStore, Issuer, Keyring, MemoryStore, Realm, Refused, TokenRecord,
+    TokenStore, Verified, Verifier, prefix,
 };
 use axum::{
     Extension, Router,
@@ -56,12 +56,14 @@ async fn what_passes_has_the_verified_token_instead_of_its_text() {
 
 #[tokio::test]
 async fn the_reason_is_seen_outside_of_the_layer_and_not_by_the_client() {
-    let service = Service::new();
+    let store = MemoryStore::new();
+    let verifier = Verifier::new(prefix!("acme_live"), &Keyring::unkeyed(), store.clone());
+    let service = Service { issuer: Issuer::new(&verifier), verifier };
     let created = service.token("").await;
     // A token whose id is in the store, but with the digest of another secret.
     let forged = Service::new().token("").await;
     let record = TokenRecord { id: forged.record.id, ..created.record };
-    service.verifier.store().insert(&record).await.unwrap();
+    store.insert(&record).await.unwrap();
     let stranger = Service::new().token("").await;
 
     let seen = Arc::new(std::sync::Mutex::new(Vec::new()));

@@ -52,7 +52,7 @@ fn the_macro_lists_every_function() {
         .lines()
         .filter_map(|line| line.strip_prefix("pub async fn ")?.split('(').next())
         .collect();
-    assert_eq!(functions.len(), 19);
+    assert!(functions.len() > 10, "{functions:?}");
     let list = source.split("@each").nth(1).expect("the list in the macro");
     let listed: Vec<&str> = list.lines().skip(1).map(str::trim).take(functions.len()).collect();
     assert_eq!(listed, functions);

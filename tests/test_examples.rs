@@ -37,7 +37,7 @@ fn quickstart() {
     };
     assert_eq!((prefix, live, secret.len()), ("acme", "live", 45));
     assert_eq!(accepted, "accepted for project acme: flows:run sources:read");
-    assert_eq!(*lacking, format!("refused: token {id} lacks one of the scopes sources:write"));
+    assert_eq!(*lacking, format!("refused: token {id} does not cover the scopes sources:write"));
     assert_eq!(*listed, format!("listed: Claude Integration ({id})"));
     assert_eq!(*revoked, format!("refused: token {id} is revoked"));
 }

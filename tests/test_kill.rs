@@ -146,5 +146,5 @@ async fn acknowledged_changes_survive_a_kill() {
     let (created, revoked) = (all.created.len(), all.revoked.len());
     eprintln!("{ROUNDS} kills; {created} creations and {revoked} revocations held");
     // Kills that come before the first change prove nothing.
-    assert!(created > 500 && revoked > 200, "too few changes: {created}, {revoked}");
+    assert!(created > 100 && revoked > 30, "too few changes: {created}, {revoked}");
 }

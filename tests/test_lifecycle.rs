@@ -197,7 +197,7 @@ async fn revocation_is_immediate_final_and_idempotent() {
         service.clock.advance(seconds(5));
         let reason = Some("laptop lost".parse().unwrap());
         let revoked =
-            service.issuer.revoke(token.id(), "bob".parse().unwrap(), reason).await.unwrap();
+            service.issuer.revoke(token.id(), "bob".parse().unwrap(), reason).await.unwrap().record;
         assert_eq!(service.status(&token).await, Status::Revoked);
         assert_eq!(service.status(&bystander).await, Status::Active);
         let revocation = revoked.revocation.clone().unwrap();
@@ -208,7 +208,8 @@ async fn revocation_is_immediate_final_and_idempotent() {
 
         // Again, by somebody else: what is on record stays.
         service.clock.advance(seconds(5));
-        let again = service.issuer.revoke(token.id(), "eve".parse().unwrap(), None).await.unwrap();
+        let again =
+            service.issuer.revoke(token.id(), "eve".parse().unwrap(), None).await.unwrap().record;
         assert_eq!(again, revoked);
         assert_eq!(service.issuer.get(token.id()).await.unwrap(), Some(revoked));
         // Whatever the clock says.
@@ -236,7 +237,11 @@ async fn many_revocations_at_once_leave_one_on_record() {
         for i in 0..32 {
             let (issuer, id) = (Arc::clone(&issuer), token.id());
             tasks.spawn(async move {
-                issuer.revoke(id, format!("person {i}").parse().unwrap(), None).await.unwrap()
+                issuer
+                    .revoke(id, format!("person {i}").parse().unwrap(), None)
+                    .await
+                    .unwrap()
+                    .record
             });
         }
         let records = tasks.join_all().await;
@@ -513,7 +518,7 @@ async fn a_refused_token_is_not_digested_again() {
     for service in services() {
         let (token, _) = service.create("a token").await;
         let revoked =
-            service.issuer.revoke(token.id(), "ann".parse().unwrap(), None).await.unwrap();
+            service.issuer.revoke(token.id(), "ann".parse().unwrap(), None).await.unwrap().record;
         let rotated = Keyring::new(key(2)).with_earlier(key(1));
         let verifier = service.beside(prefix!("acme_live"), &rotated);
         verifier.verify(token.expose_secret().as_bytes()).await.unwrap_err();

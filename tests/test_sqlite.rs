@@ -460,34 +460,3 @@ fn any_busy_timeout_will_do() {
         options.open().unwrap();
     }
 }
-
-#[test]
-fn lists_and_pruning_use_an_index() {
-    let fixture = Fixture::new();
-    drop(fixture.store());
-    let connection = fixture.connection();
-    for (index, query) in [
-        (
-            "api_token_by_project",
-            "SELECT id FROM api_token WHERE true AND project = 'a' AND (created_at, id) < (1, 'x') ORDER BY created_at DESC, id DESC LIMIT 10",
-        ),
-        (
-            "api_token_by_owner",
-            "SELECT id FROM api_token WHERE true AND owner = 'a' ORDER BY created_at DESC, id DESC LIMIT 10",
-        ),
-        (
-            "api_token_by_creation",
-            "SELECT id FROM api_token WHERE true ORDER BY created_at DESC, id DESC LIMIT 10",
-        ),
-        (
-            "api_token_by_end",
-            "DELETE FROM api_token WHERE id IN (SELECT id FROM api_token WHERE ends_at < 1 LIMIT 10)",
-        ),
-    ] {
-        let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
-        let plan: Vec<String> =
-            explain.query_map([], |row| row.get(3)).unwrap().map(Result::unwrap).collect();
-        assert!(plan.iter().any(|step| step.contains(index)), "{query}: {plan:?}");
-        assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{query}: {plan:?}");
-    }
-}

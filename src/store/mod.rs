@@ -32,12 +32,13 @@ use crate::{Principal, Project, TokenId, TokenRecord, clock::to_microseconds};
 /// # Contract
 ///
 /// - **Durable and linearizable.** When `insert`, `update` or `prune` returns `Ok`, the change
-///   survives a crash, and every later `find`, from any process, sees it. A store never reads
-///   from a replica that lags behind.
+///   survives a crash, and every later `find`, `list` and `changes_since`, from any process,
+///   sees it. A store never reads from a replica that lags behind.
 /// - **Atomic.** Each method happens wholly or not at all. If it fails with
 ///   [`StoreErrorKind::Unavailable`] or [`Other`](StoreErrorKind::Other), a write may have
 ///   happened or not; otherwise it has not.
-/// - **Faithful.** A record comes back as it was written, timestamps to the microsecond.
+/// - **Faithful.** A record comes back as it was written. Its timestamps are whole microseconds;
+///   a store need not keep more. Texts compare byte by byte (as with `COLLATE "C"`).
 /// - **Changes in commit order.** Each `update` increases the store's [`Revision`] and notes
 ///   the token's id under it, in the same transaction, so that whoever reads the notes in order
 ///   misses none. An `insert` need not be noted (what does not exist is never cached), nor a
@@ -60,7 +61,8 @@ pub trait TokenStore: Send + Sync + 'static {
     /// none.
     ///
     /// Record and revision belong together: every change up to that revision shows in the
-    /// record.
+    /// record. The revision may be older than the record, never newer, and includes every change
+    /// that was acknowledged before the call. Read both in one snapshot, or the revision first.
     ///
     /// # Errors
     ///
@@ -69,6 +71,9 @@ pub trait TokenStore: Send + Sync + 'static {
     fn find(&self, id: &TokenId) -> impl Future<Output = Result<Option<Found>, StoreError>> + Send;
 
     /// Replaces the record of the same id, if the stored version is `record.version - 1`.
+    ///
+    /// Callers do not change the fields that never change ([`TokenRecord`] says which); a store
+    /// need not check.
     ///
     /// # Errors
     ///
@@ -79,7 +84,7 @@ pub trait TokenStore: Send + Sync + 'static {
     /// Reads up to `limit` records that match `filter`, the newest first: by
     /// [`PageKey`], descending, from the first one after (that is, below) `after`.
     ///
-    /// Fewer than `limit` records mean that there are no more.
+    /// `limit` is at least 1. Fewer than `limit` records mean that there are no more.
     ///
     /// # Errors
     ///
@@ -94,7 +99,9 @@ pub trait TokenStore: Send + Sync + 'static {
     /// Reads up to `limit` changes after `cursor`, the oldest first. `None` asks where the
     /// history stands now, and is answered by [`Changes::Reset`].
     ///
-    /// A store keeps at least the latest 10,000 changes.
+    /// `limit` is at least 1. A store keeps at least the latest 10,000 changes: counted, not timed,
+    /// so that it takes bounded room and needs no clock. A reader that falls further behind is
+    /// reset, which costs it what it had cached, and never its correctness.
     ///
     /// # Errors
     ///
@@ -108,7 +115,7 @@ pub trait TokenStore: Send + Sync + 'static {
     /// Deletes up to `limit` records whose [`ends_at`](TokenRecord::ends_at) is before
     /// `ended_before`, and tells how many.
     ///
-    /// Fewer than `limit` mean that there are no more.
+    /// `limit` is at least 1. Fewer than `limit` mean that there are no more.
     ///
     /// # Errors
     ///
@@ -160,11 +167,11 @@ pub enum Changes {
     Since {
         /// The changes. An id may occur more than once.
         changes: Vec<Change>,
-        /// Where to go on.
+        /// Where to go on: the revision of the last change, or the cursor if there is none.
         next: Cursor,
     },
-    /// The history does not reach back to the cursor, or is another one: anything may have
-    /// changed, so forget everything that was read before.
+    /// The history does not reach back to the cursor, or is another one, or has not come as far:
+    /// anything may have changed, so forget everything that was read before.
     Reset {
         /// Where to go on.
         next: Cursor,

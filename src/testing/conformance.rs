@@ -1,6 +1,10 @@
 //! What every [`TokenStore`] must do: one function for each promise of its contract.
 //!
 //! Each takes an empty store and panics, with a message, where the store breaks the promise.
+//!
+//! Those that run several calls at once run them in one task, so a store whose futures are ready
+//! when first polled is not raced. Not shown by any: that what is acknowledged survives a crash,
+//! that other processes see it, and that no thread is blocked. Test these as your back end needs.
 
 #![expect(
     clippy::missing_panics_doc,
@@ -9,7 +13,7 @@
     reason = "these are the bodies of tests"
 )]
 
-use core::{future::poll_fn, pin::Pin, task::Poll};
+use core::{cell::Cell, future::poll_fn, pin::Pin, task::Poll};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -46,6 +50,7 @@ macro_rules! conformance_tests {
             changes_come_in_order_and_in_pages
             a_refused_update_is_no_change
             a_reader_between_writers_misses_no_change
+            a_record_read_between_writers_is_as_new_as_its_revision
             a_cursor_of_another_history_is_reset
             a_record_is_as_new_as_its_revision
             prune_deletes_what_has_ended_and_no_more
@@ -203,9 +208,14 @@ pub async fn one_of_many_concurrent_inserts_wins(store: &impl TokenStore) {
 /// `list` orders by creation and then id, both descending, whatever the order of insertion.
 pub async fn list_is_newest_first(store: &impl TokenStore) {
     let mut records: Vec<_> = [3_u8, 1, 4, 2].map(plain_record).into();
-    // Two of the same instant, to be ordered by id.
-    let twin = TokenRecord { created_at: plain_record(3).created_at, ..plain_record(5) };
-    records.push(twin);
+    // Some of the same instant, to be ordered by id, byte by byte: `B` before `a`.
+    for (id, i) in ["BBBBBBBBBBBBBBBB", "aaaaaaaaaaaaaaaa", "aAaaaaaaaaaaaaaa", "9999999999999999"]
+        .into_iter()
+        .zip(5..)
+    {
+        let created_at = plain_record(3).created_at;
+        records.push(TokenRecord { id: id.parse().expect("an id"), created_at, ..plain_record(i) });
+    }
     for record in &records {
         store.insert(record).await.expect("insert");
     }
@@ -255,15 +265,25 @@ pub async fn pages_cover_every_record_once(store: &impl TokenStore) {
         expected.push(record);
     }
     expected.sort_by_key(|record| core::cmp::Reverse(PageKey::of(record)));
-    for limit in 1..=8 {
+    let of = |project: Option<_>, owner: Option<_>| ListFilter { project, owner };
+    let first = plain_record(1);
+    let filters = [
+        of(None, None),
+        of(Some(first.project.clone()), None),
+        of(None, Some(first.owner.clone())),
+        of(Some(first.project), Some(first.owner)),
+    ];
+    for (limit, filter) in
+        (1..=8).flat_map(|limit| filters.iter().map(move |filter| (limit, filter)))
+    {
         let mut listed: Vec<TokenRecord> = Vec::new();
         loop {
             let after = listed.last().map(PageKey::of);
-            let page =
-                store.list(&ListFilter::default(), after.as_ref(), limit).await.expect("list");
+            let page = store.list(filter, after.as_ref(), limit).await.expect("list");
             assert!(page.len() <= limit, "{} records for a limit of {limit}", page.len());
             let complete = page.len() < limit;
             listed.extend(page);
+            assert!(listed.len() <= expected.len(), "a page begins too early: {listed:?}");
             if complete {
                 break;
             }
@@ -331,42 +351,37 @@ pub async fn a_refused_update_is_no_change(store: &impl TokenStore) {
 /// each of them once.
 pub async fn a_reader_between_writers_misses_no_change(store: &impl TokenStore) {
     const WRITERS: u8 = 16;
-    const ROUNDS: u32 = 8;
+    const ROUNDS: usize = 8;
 
     for i in 1..=WRITERS {
         store.insert(&plain_record(i)).await.expect("insert");
     }
     let start = begin(store).await;
     let write = async |i: u8| {
-        for version in 2..=ROUNDS + 1 {
+        for version in (2..).take(ROUNDS) {
             let update = TokenRecord { version, ..plain_record(i) };
             store.update(&update).await.expect("update");
         }
     };
+    let written = Cell::new(false);
     let read = async {
         let mut cursor = start;
         let mut seen = Vec::new();
-        while seen.len() < usize::from(WRITERS) * 8 {
+        loop {
+            // Asked before the read, which then shows all that was written.
+            let last = written.get();
             let (page, next) = changes(store, cursor, 5).await;
+            if last && page.is_empty() {
+                break seen;
+            }
             seen.extend(page);
             cursor = next;
-            // Lets the writers go on if the store never waits.
-            let mut yielded = false;
-            poll_fn(|context| {
-                if yielded {
-                    return Poll::Ready(());
-                }
-                yielded = true;
-                context.waker().wake_by_ref();
-                Poll::Pending
-            })
-            .await;
+            give_way().await;
         }
-        assert_eq!(changes(store, cursor, 5).await, (vec![], cursor), "one change too many");
-        seen
     };
     let writers = async {
         join_all((1..=WRITERS).map(write)).await;
+        written.set(true);
         Vec::new()
     };
     let both: [Pin<Box<dyn Future<Output = Vec<Change>>>>; 2] = [Box::pin(read), Box::pin(writers)];
@@ -374,7 +389,54 @@ pub async fn a_reader_between_writers_misses_no_change(store: &impl TokenStore) 
     for i in 1..=WRITERS {
         let id = plain_record(i).id;
         let count = seen.iter().filter(|change| change.id == id).count();
-        assert_eq!(count, 8, "changes of {id}");
+        assert_eq!(count, ROUNDS, "changes of {id}");
+    }
+}
+
+/// While a record is updated, each `find` of it returns a revision whose changes, and all before,
+/// show in the record it came with.
+pub async fn a_record_read_between_writers_is_as_new_as_its_revision(store: &impl TokenStore) {
+    const LAST: u32 = 65;
+    type Reading<'a> = Pin<Box<dyn Future<Output = Vec<(u32, Revision)>> + 'a>>;
+
+    let record = plain_record(1);
+    store.insert(&record).await.expect("insert");
+    let start = begin(store).await;
+    let written = Cell::new(false);
+    let write = async {
+        for version in 2..=LAST {
+            let update = TokenRecord { version, ..record.clone() };
+            store.update(&update).await.expect("update");
+            give_way().await;
+        }
+        written.set(true);
+    };
+    // Of different paces, so that some read falls between any two steps of a write.
+    let read = async |pace: u32| {
+        let mut seen = Vec::new();
+        while !written.get() {
+            let found = store.find(&record.id).await.expect("find").expect("the record");
+            seen.push((found.record.version, found.as_of));
+            for _ in 0..pace {
+                give_way().await;
+            }
+        }
+        seen
+    };
+    let writing = async {
+        write.await;
+        Vec::new()
+    };
+    let mut running: Vec<Reading<'_>> = vec![Box::pin(writing)];
+    for pace in 1..=3 {
+        running.push(Box::pin(read(pace)));
+    }
+    let seen = join_all(running).await.concat();
+    let (noted, _) = changes(store, start, 1000).await;
+    for (version, as_of) in seen {
+        let shown = noted.iter().filter(|change| change.revision <= as_of).count();
+        let needed = usize::try_from(version).expect("a small number").saturating_sub(1);
+        assert!(shown <= needed, "version {version} as of {as_of:?}, which has {shown} changes");
     }
 }
 
@@ -565,6 +627,20 @@ async fn changes(store: &impl TokenStore, cursor: Cursor, limit: usize) -> (Vec<
         Changes::Since { changes, next } => (changes, next),
         Changes::Reset { .. } => panic!("{cursor:?} is not of another history"),
     }
+}
+
+/// Lets the other futures of [`join_all`] go on, even if the store never waits.
+async fn give_way() {
+    let mut yielded = false;
+    poll_fn(|context| {
+        if yielded {
+            return Poll::Ready(());
+        }
+        yielded = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Runs futures together on whatever runtime this is.

@@ -9,7 +9,7 @@ use http::{
 
 use crate::{Answer, Realm, VerifyError};
 
-/// That a request was refused, and why: for the operator, in the extensions of the response.
+/// Why a request was refused: for the operator, in the extensions of the response.
 ///
 /// It is not sent to the client. The id of a token is in it where one is known.
 ///

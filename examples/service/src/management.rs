@@ -148,7 +148,7 @@ async fn revoke(
     parameters: Result<Query<RevokeParameters>, QueryRejection>,
 ) -> Result<Json<TokenView>, Problem> {
     let Query(parameters) = parameters?;
-    let record = issuer.revoke(token_id(id)?, admin, parameters.reason).await?;
+    let record = issuer.revoke(token_id(id)?, admin, parameters.reason).await?.record;
     Ok(Json(TokenView::new(record)))
 }
 

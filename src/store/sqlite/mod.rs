@@ -113,7 +113,8 @@ impl SqliteOptions {
         Ok(Schema::new(&self.table_prefix)?.migrations())
     }
 
-    /// Opens the store. Blocks for a moment: call it when the program starts.
+    /// Opens the store. Switches the file to WAL mode, if it is in another. Blocks for a moment:
+    /// call it when the program starts.
     ///
     /// # Errors
     ///
@@ -121,7 +122,7 @@ impl SqliteOptions {
     /// older than this crate needs ([`migrate`](Self::migrate) was not run), or newer than it
     /// understands.
     pub fn open(&self) -> Result<SqliteStore, StoreError> {
-        // Lookups have threads of their own, so that no verification waits behind a list.
+        // Lists have a thread of their own, so that no verification waits behind one.
         let lookup_threads =
             std::thread::available_parallelism().map_or(2, |cores| cores.get().min(4));
         let schema = Schema::new(&self.table_prefix)?;
@@ -137,12 +138,12 @@ impl SqliteOptions {
         };
         let lookups =
             (0..lookup_threads).map(|_| read_only()).collect::<Result<_, StoreError>>()?;
-        let scans = vec![read_only()?];
+        let lists = vec![read_only()?];
         Ok(SqliteStore {
             shared: Arc::new(Shared {
                 statements: Arc::new(Statements::new(&schema)),
                 lookups: Readers::start(lookups)?,
-                scans: Readers::start(scans)?,
+                lists: Readers::start(lists)?,
                 writer: Writer::start(writer)?,
             }),
         })
@@ -221,7 +222,7 @@ fn create_private(path: &Path) -> io::Result<()> {
 /// # Cost
 ///
 /// A read takes a hop to another thread and back besides the query itself. Each write waits for
-/// the disk. At most 10,000 calls wait for a thread; one more is
+/// the disk. At most 10,000 calls wait for each thread; one more is
 /// [`Unavailable`](StoreErrorKind::Unavailable).
 ///
 /// # Backups
@@ -230,8 +231,8 @@ fn create_private(path: &Path) -> io::Result<()> {
 /// on with the file that was there, and what they write is lost.
 ///
 /// A file that was restored from a backup has lost the revocations since: revoke them again
-/// before it is used, or refuse all tokens by changing the key. Then begin another history, which
-/// SQLite cannot know by itself: `UPDATE api_token_head SET incarnation = abs(random() >> 1)`.
+/// before it is used. And begin another history, which SQLite cannot know by itself, with your
+/// table prefix: `UPDATE api_token_head SET incarnation = abs(random() >> 1)`.
 #[derive(Clone)]
 pub struct SqliteStore {
     shared: Arc<Shared>,
@@ -240,7 +241,7 @@ pub struct SqliteStore {
 struct Shared {
     statements: Arc<Statements>,
     lookups: Readers,
-    scans: Readers,
+    lists: Readers,
     writer: Writer,
 }
 
@@ -338,7 +339,7 @@ impl TokenStore for SqliteStore {
         let statements = self.statements();
         let (query, values) = statements.list(filter, after, bounded(limit));
         self.shared
-            .scans
+            .lists
             .read(move |connection| {
                 let error = failed("list records");
                 let mut list = connection.prepare_cached(&query).map_err(&error)?;
@@ -360,7 +361,7 @@ impl TokenStore for SqliteStore {
         let statements = self.statements();
         let cursor = cursor.copied();
         self.shared
-            .scans
+            .lookups
             .read(move |connection| {
                 // One transaction, so that head and changes belong together.
                 let _snapshot =

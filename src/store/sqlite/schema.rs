@@ -203,3 +203,46 @@ fn numbered(count: usize) -> String {
     let parameters: Vec<String> = (1..=count).map(|i| format!("?{i}")).collect();
     parameters.join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::params_from_iter;
+
+    use super::*;
+
+    /// None reads a whole table, or sorts what it has read.
+    #[test]
+    fn statements_use_an_index() {
+        let schema = Schema::new("x_").unwrap();
+        let statements = Statements::new(&schema);
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema.migrate(&mut connection).unwrap();
+        let explain = |query: &str, values: Vec<Value>| -> Vec<String> {
+            let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
+            let steps = explain.query_map(params_from_iter(values), |row| row.get(3)).unwrap();
+            steps.map(Result::unwrap).collect()
+        };
+        let check = |query: &str, values: Vec<Value>, index: &str| {
+            let plan = explain(query, values);
+            assert!(plan.iter().any(|step| step.contains(index)), "{query}: {plan:?}");
+            assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{query}: {plan:?}");
+        };
+
+        let after = "1.0123456789abcdef".parse().unwrap();
+        let (project, owner) = ("acme".parse().unwrap(), "ann".parse().unwrap());
+        let by_project = ListFilter { project: Some(project), owner: None };
+        let by_owner = ListFilter { project: None, owner: Some(owner) };
+        for (filter, index) in [
+            (ListFilter::default(), "x_token_by_creation"),
+            (by_project, "x_token_by_project"),
+            (by_owner, "x_token_by_owner"),
+        ] {
+            for after in [None, Some(&after)] {
+                let (query, values) = statements.list(&filter, after, 10);
+                check(&query, values, index);
+            }
+        }
+        check(&statements.prune, vec![1.into(), 10.into()], "x_token_by_end");
+        check(&statements.find, vec!["0123456789abcdef".to_owned().into()], "PRIMARY KEY");
+    }
+}
