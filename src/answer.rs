@@ -81,7 +81,7 @@ impl<'a> Answer<'a> {
             }
             VerifyError::InvalidRequest => (
                 Kind::InvalidRequest,
-                "The access token must be sent once, and in the Authorization header only",
+                "An access token must follow Bearer, once, in the Authorization header only",
             ),
             VerifyError::MalformedCredentials
             | VerifyError::Malformed(_)

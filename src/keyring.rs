@@ -332,11 +332,18 @@ impl fmt::Debug for KeyId {
 
 /// Why there is no [`MasterKey`]: where it was looked for, and what is wrong there. It carries
 /// nothing of what was found.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("{origin} {problem}")]
 pub struct KeyError {
     origin: Cow<'static, str>,
     problem: KeyProblem,
+}
+
+/// Says the same as `Display`, since this is what a `main` that returns it prints.
+impl fmt::Debug for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl KeyError {

@@ -41,11 +41,13 @@ pub struct TokenRecord {
     pub not_before: Option<Timestamp>,
     /// The first instant at which it is no longer accepted; `None` for never.
     pub expires_at: Option<Timestamp>,
-    /// Whether it is switched off for now.
+    /// Whether it is switched off for now. [`status`](Self::status) heeds it; no operation of
+    /// [`Issuer`](crate::Issuer) sets it yet.
     pub disabled: bool,
     /// Set once, when it is revoked; never removed.
     pub revocation: Option<Revocation>,
-    /// Its place among the tokens it was rotated from and to.
+    /// Its place among the tokens it was rotated from and to. [`status`](Self::status) heeds it; no
+    /// operation of [`Issuer`](crate::Issuer) sets it yet.
     pub rotation: Option<Rotation>,
     /// 1 for a new record, and 1 more after each change.
     pub version: u32,

@@ -137,9 +137,9 @@ fn invalid_request() {
         &VerifyError::InvalidRequest,
         400,
         r#"Bearer realm="acme", error="invalid_request""#,
-        r#"{"type":"about:blank","title":"Bad Request","status":400,"detail":"The access token must be sent once, and in the Authorization header only","error":"invalid_request"}"#,
+        r#"{"type":"about:blank","title":"Bad Request","status":400,"detail":"An access token must follow Bearer, once, in the Authorization header only","error":"invalid_request"}"#,
         16,
-        "The access token must be sent once, and in the Authorization header only",
+        "An access token must follow Bearer, once, in the Authorization header only",
     );
 }
 

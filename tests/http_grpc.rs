@@ -95,7 +95,7 @@ async fn no_or_no_good_credentials() {
     assert_refused(
         client.check(repeated).await,
         Code::Unauthenticated,
-        "The access token must be sent once, and in the Authorization header only",
+        "An access token must follow Bearer, once, in the Authorization header only",
     );
 }
 

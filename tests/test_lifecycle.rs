@@ -444,8 +444,9 @@ async fn a_used_token_is_digested_again_under_the_current_key() {
     }
 }
 
-/// A store on which somebody else revokes a token whenever it is about to be updated.
-struct RevokedMeanwhile(MemoryStore);
+/// A store on which somebody else revokes a token whenever it is about to be updated; the update
+/// then finds the record changed, or no answer.
+struct RevokedMeanwhile(MemoryStore, StoreErrorKind);
 
 impl TokenStore for RevokedMeanwhile {
     async fn insert(&self, record: &TokenRecord) -> Result<(), StoreError> {
@@ -460,7 +461,10 @@ impl TokenStore for RevokedMeanwhile {
         let verifier = Verifier::new(prefix!("acme_live"), &Keyring::unkeyed(), self.0.clone());
         let revoked = Issuer::new(&verifier).revoke(record.id, "eve".parse().unwrap(), None).await;
         revoked.expect("revoke");
-        self.0.update(record).await
+        match self.1 {
+            StoreErrorKind::Conflict => self.0.update(record).await,
+            kind => Err(StoreError::new(kind, "update a record")),
+        }
     }
 
     async fn list(
@@ -487,13 +491,19 @@ impl TokenStore for RevokedMeanwhile {
 
 #[tokio::test]
 async fn a_token_that_is_revoked_while_it_is_digested_again_is_refused() {
-    let memory = MemoryStore::new();
-    let before = Verifier::new(prefix!("acme_live"), &Keyring::new(key(1)), memory.clone());
-    let created = Issuer::new(&before).create(new_token("a token")).await.unwrap();
-    let rotated = Keyring::new(key(2)).with_earlier(key(1));
-    let verifier = Verifier::new(prefix!("acme_live"), &rotated, RevokedMeanwhile(memory));
-    let error = verifier.verify(created.token.expose_secret().as_bytes()).await.unwrap_err();
-    assert!(matches!(error, VerifyError::NotActive { status: Status::Revoked, .. }), "{error}");
+    for kind in [StoreErrorKind::Conflict, StoreErrorKind::Unavailable] {
+        let memory = MemoryStore::new();
+        let before = Verifier::new(prefix!("acme_live"), &Keyring::new(key(1)), memory.clone());
+        let created = Issuer::new(&before).create(new_token("a token")).await.unwrap();
+        let rotated = Keyring::new(key(2)).with_earlier(key(1));
+        let store = RevokedMeanwhile(memory, kind);
+        let verifier = Verifier::new(prefix!("acme_live"), &rotated, store);
+        let error = verifier.verify(created.token.expose_secret().as_bytes()).await.unwrap_err();
+        assert!(
+            matches!(error, VerifyError::NotActive { status: Status::Revoked, .. }),
+            "{kind}: {error}"
+        );
+    }
 }
 
 /// While keys are replaced, some nodes have the old one as current and some the new one.

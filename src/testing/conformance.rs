@@ -4,7 +4,8 @@
 //!
 //! Those that run several calls at once run them in one task, so a store whose futures are ready
 //! when first polled is not raced. Not shown by any: that what is acknowledged survives a crash,
-//! that other processes see it, and that no thread is blocked. Test these as your back end needs.
+//! that other processes see it, how many changes are kept, and that no thread is blocked. Test
+//! these as your back end needs.
 
 #![expect(
     clippy::missing_panics_doc,
@@ -451,7 +452,8 @@ pub async fn a_cursor_of_another_history_is_reset(store: &impl TokenStore) {
     ];
     for cursor in others {
         let answer = store.changes_since(Some(&cursor), 10).await.expect("changes_since");
-        assert_eq!(answer, Changes::Reset { next: now }, "{cursor:?}");
+        let reset = Changes::Reset { next: now };
+        assert_eq!(answer, reset, "{cursor:?} is of another history, or ahead of this one");
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! acme_live_Ky9Pf34qY6Nb3wWD_25RQ4F5ZR3qa7yEeeby3abP3E2Zs8IQ9Y7aJZqh1H1ztQ
-//! └prefix─┘ └── id: 16 ───┘ └─────────── secret: 39 ──────────────┘└crc6┘
+//! └prefix─┘ └─── id: 16 ───┘ └──────────── secret: 39 ─────────────┘└crc6┘
 //! ```
 
 #![warn(clippy::arithmetic_side_effects)]

@@ -6,6 +6,8 @@ use std::{
     path::Path,
 };
 
+use crate::log;
+
 /// A file name ends with one of these.
 const EXTENSIONS: [&str; 12] =
     ["adoc", "csv", "htm", "html", "markdown", "md", "org", "rst", "tex", "text", "tsv", "txt"];
@@ -35,14 +37,22 @@ pub(super) struct Document {
 /// Reads the documents below a folder, in order of their paths.
 ///
 /// Hidden folders and those that hold what was built or downloaded are left out, and so are links,
-/// documents over 1 MiB and those that are not UTF-8.
+/// documents over 1 MiB and those that are not UTF-8. Below the folder itself, what cannot be read
+/// is left out with a warning.
 pub(super) fn documents(folder: &Path) -> io::Result<Vec<Document>> {
     let mut documents = Vec::new();
     let mut entries = 0;
     let mut bytes = 0;
     let mut open = vec![(folder.to_owned(), String::new())];
     while let Some((folder, path)) = open.pop() {
-        for entry in fs::read_dir(&folder)? {
+        let read_dir = match fs::read_dir(&folder) {
+            Err(error) if !path.is_empty() => {
+                warn(&folder, &error);
+                continue;
+            }
+            read_dir => read_dir?,
+        };
+        for entry in read_dir {
             let entry = entry?;
             entries += 1;
             // A name that is not Unicode cannot be sent in JSON.
@@ -51,11 +61,15 @@ pub(super) fn documents(folder: &Path) -> io::Result<Vec<Document>> {
             let kind = entry.file_type()?;
             if kind.is_dir() && !is_skipped(&name) {
                 open.push((entry.path(), path));
-            } else if kind.is_file()
-                && let Some(document) = read(&entry.path(), path)?
-            {
-                bytes += document.source.size;
-                documents.push(document);
+            } else if kind.is_file() {
+                match read(&entry.path(), path) {
+                    Ok(Some(document)) => {
+                        bytes += document.source.size;
+                        documents.push(document);
+                    }
+                    Ok(None) => {}
+                    Err(error) => warn(&entry.path(), &error),
+                }
             }
             if entries > MAX_ENTRIES || bytes > MAX_TOTAL_BYTES {
                 return Err(io::Error::other(format!(
@@ -70,7 +84,11 @@ pub(super) fn documents(folder: &Path) -> io::Result<Vec<Document>> {
 }
 
 fn is_skipped(folder: &str) -> bool {
-    folder.starts_with('.') || matches!(folder, "target" | "node_modules")
+    folder.starts_with('.') || matches!(folder, "target" | "node_modules" | "api-tokens-data")
+}
+
+fn warn(path: &Path, error: &io::Error) {
+    log::line(format_args!("warning: left out {}: {error}", path.display()));
 }
 
 /// `None` if the file is not a document.
