@@ -157,7 +157,8 @@ fn a_token_without_the_scope_is_told_which() {
     assert!(service.get(SOURCES, &runner).problem(403).ends_with("sources:read"));
 
     let (_, log) = service.stop("TERM");
-    let line = format!("refused {SOURCES}: 403: token {id} does not cover the scopes sources:read\n");
+    let line =
+        format!("refused {SOURCES}: 403: token {id} does not cover the scopes sources:read\n");
     assert!(log.contains(&line), "{log}");
 }
 
