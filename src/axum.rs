@@ -9,7 +9,7 @@ use axum_core::{
 };
 use http::request::Parts;
 
-use crate::{Realm, Refused, Scopes, Verified, VerifyError};
+use crate::{Realm, Refused, Scopes, Verified, VerifyError, scope};
 
 /// What the request's token stands for, as [`BearerLayer`](crate::BearerLayer) found it.
 ///
@@ -84,17 +84,41 @@ impl<R: RequiredScopes, S: Sync> FromRequestParts<S> for Authorized<R> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
         const {
             assert!(
-                Scopes::are_valid_constants(R::SCOPES),
+                are_scopes(R::SCOPES),
                 "RequiredScopes::SCOPES must be 1 to 64 scopes of printable ASCII without space, \
                  double quote and backslash, with a * only at the end, alone or after a colon"
             );
         }
         let verified = Verified::from_request_parts(parts, state).await?;
-        match verified.require_constants(R::SCOPES) {
-            Ok(()) => Ok(Self { verified, required: PhantomData }),
-            Err(error) => Err(refused(error, parts)),
+        // Compared as they are: a set of them is made only to refuse.
+        let is_covered = |required: &&str| {
+            verified.scopes().iter().any(|held| scope::covers(held.as_str(), required))
+        };
+        if R::SCOPES.iter().all(is_covered) {
+            return Ok(Self { verified, required: PhantomData });
         }
+        let required = R::SCOPES.iter().filter_map(|text| text.parse().ok());
+        // All are scopes, and not too many, as was checked when this was compiled.
+        let required = Scopes::new(required).unwrap_or_default();
+        let error = VerifyError::InsufficientScope { id: verified.id(), required };
+        Err(refused(error, parts))
     }
+}
+
+/// Whether `texts` are one or more scopes, and not too many for a set.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a const fn cannot use iterators; i is below the length"
+)]
+const fn are_scopes(texts: &[&str]) -> bool {
+    let mut i = 0;
+    while i < texts.len() {
+        if scope::check(texts[i]).is_err() {
+            return false;
+        }
+        i += 1;
+    }
+    0 < i && i <= Scopes::MAX_COUNT
 }
 
 impl<R> Deref for Authorized<R> {

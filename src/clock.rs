@@ -4,7 +4,8 @@ use jiff::Timestamp;
 ///
 /// # Contract
 ///
-/// `now` returns at once and without blocking. It is called once per verification. It may jump
+/// `now` returns at once and without blocking. A verification calls it once if the token has a
+/// `not_before`, an `expires_at` or an overlap that ends, and not at all otherwise. It may jump
 /// (as a wall clock does when it is set): expiry follows the clock, revocation does not depend
 /// on it.
 pub trait Clock: Send + Sync + 'static {

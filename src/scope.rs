@@ -35,14 +35,15 @@ impl Scope {
 
     /// Whether whoever holds this scope may do what `required` stands for.
     ///
-    /// Reflexive and transitive; the one place where coverage is decided.
+    /// Reflexive and transitive.
     #[must_use]
     pub fn covers(&self, required: &Self) -> bool {
         covers(&self.0, &required.0)
     }
 }
 
-fn covers(held: &str, required: &str) -> bool {
+/// For texts that are scopes; the one place where coverage is decided.
+pub(crate) fn covers(held: &str, required: &str) -> bool {
     match held.strip_suffix('*') {
         Some(start) => required.starts_with(start),
         None => held == required,
@@ -54,7 +55,7 @@ fn covers(held: &str, required: &str) -> bool {
     clippy::indexing_slicing,
     reason = "a const fn cannot use iterators; i is below the length"
 )]
-const fn check(text: &str) -> Result<(), ScopeError> {
+pub(crate) const fn check(text: &str) -> Result<(), ScopeError> {
     let text = text.as_bytes();
     if text.is_empty() || text.len() > Scope::MAX_LEN {
         return Err(ScopeError { kind: ScopeErrorKind::Length });
@@ -155,36 +156,6 @@ impl Scopes {
     #[must_use]
     pub fn covers(&self, required: &Self) -> bool {
         required.iter().all(|required| self.iter().any(|held| held.covers(required)))
-    }
-
-    /// The same for scopes that are constants of the program, without making a set of them.
-    #[cfg(feature = "axum")]
-    pub(crate) fn cover_constants(&self, required: &[&str]) -> bool {
-        required.iter().all(|required| self.iter().any(|held| covers(&held.0, required)))
-    }
-
-    /// Whether `texts` are one or more scopes, and not too many; usable in constants.
-    #[cfg(feature = "axum")]
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "a const fn cannot use iterators; i is below the length"
-    )]
-    pub(crate) const fn are_valid_constants(texts: &[&str]) -> bool {
-        let mut i = 0;
-        while i < texts.len() {
-            if check(texts[i]).is_err() {
-                return false;
-            }
-            i += 1;
-        }
-        0 < i && i <= Self::MAX_COUNT
-    }
-
-    /// A set of constants, those that are no scopes left out.
-    #[cfg(feature = "axum")]
-    pub(crate) fn from_constants(texts: &[&str]) -> Self {
-        let set: BTreeSet<Scope> = texts.iter().filter_map(|text| text.parse().ok()).collect();
-        Self(set.into_iter().collect())
     }
 
     /// The scopes, in order.

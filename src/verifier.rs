@@ -93,8 +93,9 @@ impl<S: TokenStore> Verifier<S> {
     ///
     /// # Errors
     ///
-    /// [`VerifyError`], whose variants name each reason. The one to treat apart is
-    /// [`Outage`](VerifyError::Outage): nothing was decided then.
+    /// [`VerifyError`], whose variants name each reason. Two are not the token's fault, since
+    /// nothing was decided: [`Outage`](VerifyError::Outage) and
+    /// [`UnknownKey`](VerifyError::UnknownKey).
     pub async fn verify(&self, token: &[u8]) -> Result<Verified, VerifyError> {
         let token =
             ParsedToken::parse(&self.shared.prefix, token).map_err(VerifyError::Malformed)?;
@@ -140,7 +141,7 @@ impl<S: TokenStore> Verifier<S> {
     }
 
     fn check_status(&self, record: &TokenRecord) -> Result<(), VerifyError> {
-        match record.status(self.shared.clock.now()) {
+        match record.status_by(|| self.shared.clock.now()) {
             Status::Active => Ok(()),
             status => Err(VerifyError::NotActive { id: record.id, status }),
         }
@@ -153,16 +154,17 @@ impl<S: TokenStore> Verifier<S> {
         token: &ParsedToken<'_>,
         record: Arc<TokenRecord>,
     ) -> Result<Verified, VerifyError> {
-        let digest = self.shared.digester.digest(token);
         let Some(version) = record.version.checked_add(1) else { return Ok(Verified { record }) };
+        let digest = self.shared.digester.digest(token);
         let updated = TokenRecord { digest, version, ..TokenRecord::clone(&record) };
-        let record = match self.shared.store.update(&updated).await {
-            Ok(()) => Arc::new(updated),
+        if self.shared.store.update(&updated).await.is_ok() {
+            self.check_status(&updated)?;
+            Ok(Verified { record: Arc::new(updated) })
+        } else {
             // What holds now is in the store, and the token's next use tries again.
-            Err(_) => self.check(token).await?.0,
-        };
-        self.check_status(&record)?;
-        Ok(Verified { record })
+            let (record, _) = self.check(token).await?;
+            Ok(Verified { record })
+        }
     }
 }
 
@@ -241,17 +243,6 @@ impl Verified {
             Ok(())
         } else {
             Err(VerifyError::InsufficientScope { id: self.id(), required: required.clone() })
-        }
-    }
-
-    /// The same for scopes that are constants of the program; allocates only to refuse.
-    #[cfg(feature = "axum")]
-    pub(crate) fn require_constants(&self, required: &[&str]) -> Result<(), VerifyError> {
-        if self.scopes().cover_constants(required) {
-            Ok(())
-        } else {
-            let required = Scopes::from_constants(required);
-            Err(VerifyError::InsufficientScope { id: self.id(), required })
         }
     }
 }

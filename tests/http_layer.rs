@@ -17,8 +17,8 @@ use std::sync::{
 };
 
 use api_tokens::{
-    BearerLayer, DynTokenStore, Issuer, Keyring, MemoryStore, Realm, Refused, TokenRecord,
-    TokenStore, Verified, Verifier, prefix,
+    BearerLayer, DynTokenStore, Issuer, Keyring, MasterKey, MemoryStore, Realm, Refused,
+    TokenRecord, TokenStore, Verified, Verifier, prefix,
 };
 use axum::{
     Extension, Router,
@@ -28,6 +28,7 @@ use axum::{
 };
 use broken_store::BrokenStore;
 use requests::{challenge, get_path, layer, reason, request, text};
+use secrecy::ExposeSecret;
 use service::{Service, bearer};
 use tokio::sync::Barrier;
 use tower::{Layer, Service as _, ServiceExt, service_fn};
@@ -280,8 +281,11 @@ async fn errors_and_bodies_of_the_service_inside_pass() {
 
 #[test]
 fn debug_tells_no_secret_and_the_parts_are_named() {
-    let service = Service::new();
-    let layer = layer(&service).require("sources:read".parse().unwrap());
+    let key = MasterKey::from_bytes(b"0123456789abcdef0123456789ABCDEF").unwrap();
+    let secret = key.expose_base64().expose_secret().to_owned();
+    let verifier = Verifier::new(prefix!("acme_live"), &Keyring::new(key), MemoryStore::new());
+    let layer = BearerLayer::new(verifier).require("sources:read".parse().unwrap());
     let debug = format!("{layer:?} {:?}", layer.layer(()));
+    assert!(!debug.contains(&secret) && !debug.contains("0123456789abcdef"), "{debug}");
     assert!(debug.contains("acme_live") && debug.contains("sources:read"), "{debug}");
 }

@@ -1,8 +1,8 @@
 //! A verification from memory allocates nothing, from the bytes of the header to `Verified`.
 
 use api_tokens::{
-    Issuer, Keyring, MasterKey, MemoryStore, NewToken, Token, Verified, Verifier, VerifyError,
-    prefix,
+    Issuer, Keyring, MasterKey, MemoryStore, NewToken, Token, TokenRecord, TokenStore, Verified,
+    Verifier, VerifyError, prefix,
 };
 use rand::rngs::SysRng;
 use std::{
@@ -34,15 +34,10 @@ fn a_verification_allocates_nothing() {
         Keyring::unkeyed(),
         Keyring::new(MasterKey::from_bytes(&(0..32).collect::<Vec<u8>>()).expect("a key")),
     ] {
-        let verifier = Verifier::new(prefix!("acme_live"), &keyring, MemoryStore::new());
+        let store = MemoryStore::new();
+        let verifier = Verifier::new(prefix!("acme_live"), &keyring, store.clone());
         let issuer = Issuer::new(&verifier);
-        let new = NewToken::new(
-            "acme".parse().expect("a project"),
-            "ann".parse().expect("an owner"),
-            "a token".parse().expect("a name"),
-        )
-        .with_scopes("sources:read flows:run".parse().expect("scopes"));
-        let token = now(issuer.create(new)).expect("create").token;
+        let token = now(issuer.create(new_token())).expect("create").token;
         let header = format!("Bearer {}", token.expose_secret());
         let required = "sources:read".parse().expect("scopes");
 
@@ -63,11 +58,30 @@ fn a_verification_allocates_nothing() {
             result.expect_err("refused");
             assert_eq!(count, 0, "{refused}");
         }
+        // A wrong secret: the record gets the digest of another token.
+        let other = now(issuer.create(new_token())).expect("create");
+        let other_header = format!("Bearer {}", other.token.expose_secret());
+        let digest = verified.record().digest;
+        let swapped = TokenRecord { digest, version: 2, ..other.record };
+        now(store.update(&swapped)).expect("update");
+        let (count, result) = verify(&verifier, &other_header);
+        assert!(matches!(result, Err(VerifyError::WrongSecret { .. })));
+        assert_eq!(count, 0, "wrong secret");
+
         now(issuer.revoke(token.id(), "ann".parse().expect("a name"), None)).expect("revoke");
         let (count, result) = verify(&verifier, &header);
         assert!(matches!(result, Err(VerifyError::NotActive { .. })));
         assert_eq!(count, 0, "revoked");
     }
+}
+
+fn new_token() -> NewToken {
+    NewToken::new(
+        "acme".parse().expect("a project"),
+        "ann".parse().expect("an owner"),
+        "a token".parse().expect("a name"),
+    )
+    .with_scopes("sources:read flows:run".parse().expect("scopes"))
 }
 
 /// That the counter counts.

@@ -2,13 +2,17 @@
 //! on both stores.
 
 use api_tokens::{
-    Changes, Cursor, DynTokenStore, Found, Issuer, IssuerError, Keyring, ListFilter, ListQuery,
-    MasterKey, MemoryStore, NewToken, PageKey, SqliteOptions, Status, StoreError, StoreErrorKind,
-    Token, TokenId, TokenRecord, TokenStore, Verifier, VerifyError, prefix, testing::ManualClock,
+    Changes, Clock, Cursor, DynTokenStore, Found, Issuer, IssuerError, Keyring, ListFilter,
+    ListQuery, MasterKey, MemoryStore, NewToken, PageKey, SqliteOptions, Status, StoreError,
+    StoreErrorKind, Token, TokenId, TokenRecord, TokenStore, Verifier, VerifyError, prefix,
+    testing::ManualClock,
 };
 use jiff::{SignedDuration, Timestamp};
 use rand::{SeedableRng, rngs::ChaCha20Rng};
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
 use tempfile::TempDir;
 
 type Store = DynTokenStore;
@@ -271,6 +275,37 @@ async fn a_token_is_accepted_from_not_before_until_expires_at() {
             service.clock.set(time);
             assert_eq!(service.status(&token).await, status, "{time}");
         }
+    }
+}
+
+/// Counts how often it is asked.
+#[derive(Clone, Default)]
+struct CountingClock(Arc<AtomicU32>);
+
+impl Clock for CountingClock {
+    fn now(&self) -> Timestamp {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        start()
+    }
+}
+
+/// It takes a good part of a verification from memory.
+#[tokio::test]
+async fn the_clock_is_read_only_for_a_token_with_a_time() {
+    let clock = CountingClock::default();
+    let keyring = Keyring::new(key(1));
+    let store = MemoryStore::new();
+    let verifier = Verifier::with_clock(prefix!("acme_live"), &keyring, store, clock.clone());
+    let issuer = Issuer::new(&verifier);
+    let later = Some(start() + seconds(10));
+    let plain = new_token("for ever");
+    let expiring = NewToken { expires_at: later, ..new_token("expiring") };
+    let both = NewToken { not_before: Some(start()), ..expiring.clone() };
+    for (new, reads) in [(plain, 0), (expiring, 1), (both, 1)] {
+        let token = issuer.create(new).await.unwrap().token;
+        clock.0.store(0, Ordering::Relaxed);
+        verifier.verify(token.expose_secret().as_bytes()).await.unwrap();
+        assert_eq!(clock.0.load(Ordering::Relaxed), reads);
     }
 }
 

@@ -10,19 +10,20 @@
 #![expect(
     clippy::missing_panics_doc,
     clippy::expect_used,
-    clippy::panic,
     reason = "these are the bodies of tests"
 )]
 
-use core::{cell::Cell, future::poll_fn, pin::Pin, task::Poll};
-use std::sync::Arc;
+use core::{cell::Cell, pin::Pin};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
+use super::fixture::{
+    at_microsecond, at_second, begin, changed, changes, find, full_record, give_way, join_all,
+    list_ids, plain_record, update_once,
+};
 use crate::{
-    Change, Changes, Cursor, Keyring, ListFilter, Metadata, PageKey, ParsedToken, Prefix, Revision,
-    Revocation, Rotation, Scopes, StoreErrorKind, Successor, Token, TokenId, TokenRecord,
-    TokenStore, prefix,
+    Change, Changes, Cursor, ListFilter, PageKey, Revision, Revocation, Rotation, StoreErrorKind,
+    Successor, TokenRecord, TokenStore,
 };
 
 /// Makes the tests of the conformance suite, one for each function of
@@ -509,189 +510,3 @@ pub async fn prune_deletes_what_has_ended_and_no_more(store: &impl TokenStore) {
     }
     assert_eq!(list_ids(store, &ListFilter::default()).await.len(), kept.len());
 }
-
-/// A record without anything optional; those of different numbers differ in id and time.
-fn plain_record(number: u8) -> TokenRecord {
-    const PREFIX: Prefix = prefix!("test");
-
-    let token = Token::generate(&PREFIX, &mut Sequence(u64::from(number)))
-        .unwrap_or_else(|error| match error {});
-    let text = token.expose_secret().as_bytes();
-    let parsed = ParsedToken::parse(&PREFIX, text).expect("a token parses");
-    TokenRecord {
-        id: token.id(),
-        prefix: PREFIX,
-        digest: Keyring::unkeyed().digester(&PREFIX).digest(&parsed),
-        project: "acme".parse().expect("a project"),
-        name: "Production REST API".parse().expect("a name"),
-        owner: "ann".parse().expect("an owner"),
-        created_by: "ann".parse().expect("a creator"),
-        scopes: Scopes::default(),
-        metadata: Metadata::default(),
-        created_at: at_second(i64::from(number)),
-        not_before: None,
-        expires_at: None,
-        disabled: false,
-        revocation: None,
-        rotation: None,
-        version: 1,
-    }
-}
-
-/// A record with everything optional.
-fn full_record(number: u8) -> TokenRecord {
-    let mut metadata = Metadata::default();
-    metadata.insert("ticket", "OPS-42").expect("metadata");
-    metadata.insert("team", "naïve \"quotes\"").expect("metadata");
-    TokenRecord {
-        scopes: "flows:run sources:*".parse().expect("scopes"),
-        metadata,
-        created_by: "eve".parse().expect("a creator"),
-        not_before: Some(at_microsecond(1_234_567_890_123_456)),
-        expires_at: Some(at_microsecond(2_234_567_890_123_457)),
-        disabled: true,
-        revocation: Some(Revocation {
-            at: at_microsecond(1_834_567_890_123_458),
-            by: "bob".parse().expect("a revoker"),
-            reason: Some("laptop lost".parse().expect("a reason")),
-        }),
-        rotation: Some(Rotation {
-            family: plain_record(number.wrapping_add(100)).id,
-            predecessor: Some(plain_record(number.wrapping_add(101)).id),
-            successor: Some(Successor {
-                id: plain_record(number.wrapping_add(102)).id,
-                overlap_ends_at: at_microsecond(1_934_567_890_123_459),
-            }),
-        }),
-        ..plain_record(number)
-    }
-}
-
-/// `to`, as far as an update may make it of `from`.
-fn changed(from: &TokenRecord, to: &TokenRecord) -> TokenRecord {
-    TokenRecord {
-        id: from.id,
-        prefix: from.prefix,
-        project: from.project.clone(),
-        owner: from.owner.clone(),
-        created_by: from.created_by.clone(),
-        created_at: from.created_at,
-        ..to.clone()
-    }
-}
-
-fn at_second(second: i64) -> Timestamp {
-    Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second)
-}
-
-fn at_microsecond(microsecond: i64) -> Timestamp {
-    Timestamp::from_microsecond(microsecond).expect("a time in range")
-}
-
-#[track_caller]
-fn find<'a, S: TokenStore>(
-    store: &'a S,
-    id: &'a TokenId,
-) -> impl Future<Output = Arc<TokenRecord>> + 'a {
-    let caller = core::panic::Location::caller();
-    async move {
-        match store.find(id).await {
-            Ok(Some(found)) => found.record,
-            Ok(None) => panic!("no record of {id}, at {caller}"),
-            Err(error) => panic!("find failed: {error}, at {caller}"),
-        }
-    }
-}
-
-async fn list_ids(store: &impl TokenStore, filter: &ListFilter) -> Vec<TokenId> {
-    let listed = store.list(filter, None, 100).await.expect("list");
-    listed.iter().map(|record| record.id).collect()
-}
-
-/// Inserts a record and updates it, which makes one change.
-async fn update_once(store: &impl TokenStore, number: u8) -> TokenId {
-    let record = plain_record(number);
-    store.insert(&record).await.expect("insert");
-    let update = TokenRecord { version: 2, disabled: true, ..record };
-    store.update(&update).await.expect("update");
-    update.id
-}
-
-async fn begin(store: &impl TokenStore) -> Cursor {
-    match store.changes_since(None, 10).await.expect("changes_since") {
-        Changes::Reset { next } => next,
-        Changes::Since { .. } => panic!("a reader without a cursor must be reset"),
-    }
-}
-
-async fn changes(store: &impl TokenStore, cursor: Cursor, limit: usize) -> (Vec<Change>, Cursor) {
-    match store.changes_since(Some(&cursor), limit).await.expect("changes_since") {
-        Changes::Since { changes, next } => (changes, next),
-        Changes::Reset { .. } => panic!("{cursor:?} is not of another history"),
-    }
-}
-
-/// Lets the other futures of [`join_all`] go on, even if the store never waits.
-async fn give_way() {
-    let mut yielded = false;
-    poll_fn(|context| {
-        if yielded {
-            return Poll::Ready(());
-        }
-        yielded = true;
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
-/// Runs futures together on whatever runtime this is.
-async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
-    let mut running: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
-    poll_fn(|context| {
-        let mut ready = true;
-        for (future, output) in &mut running {
-            if output.is_none() {
-                match future.as_mut().poll(context) {
-                    Poll::Ready(value) => *output = Some(value),
-                    Poll::Pending => ready = false,
-                }
-            }
-        }
-        if ready { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
-    running.into_iter().filter_map(|(_, output)| output).collect()
-}
-
-/// A generator for records that must only differ, not be secret.
-struct Sequence(u64);
-
-impl rand::TryRng for Sequence {
-    type Error = core::convert::Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-        self.try_next_u64().map(|number| u32::try_from(number >> 32).unwrap_or_default())
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-        // SplitMix64.
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        Ok(mixed ^ (mixed >> 31))
-    }
-
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
-        for chunk in bytes.chunks_mut(8) {
-            let random = self.try_next_u64()?.to_le_bytes();
-            for (byte, random) in chunk.iter_mut().zip(random) {
-                *byte = random;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl rand::TryCryptoRng for Sequence {}

@@ -19,5 +19,6 @@
 
 mod clock;
 pub mod conformance;
+mod fixture;
 
 pub use clock::ManualClock;
