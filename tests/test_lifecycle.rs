@@ -479,11 +479,19 @@ async fn a_used_token_is_digested_again_under_the_current_key() {
     }
 }
 
-/// A store on which somebody else revokes a token whenever it is about to be updated; the update
-/// then finds the record changed, or no answer.
-struct RevokedMeanwhile(MemoryStore, StoreErrorKind);
+/// A store on which something happens whenever a record is about to be updated.
+struct Eventful(MemoryStore, Event);
 
-impl TokenStore for RevokedMeanwhile {
+enum Event {
+    /// Somebody else revokes the token, so that the update finds another version.
+    Revoked,
+    /// The same, and then the store does not answer.
+    RevokedAndUnavailable,
+    /// It takes an hour.
+    Hour(ManualClock),
+}
+
+impl TokenStore for Eventful {
     async fn insert(&self, record: &TokenRecord) -> Result<(), StoreError> {
         self.0.insert(record).await
     }
@@ -493,12 +501,18 @@ impl TokenStore for RevokedMeanwhile {
     }
 
     async fn update(&self, record: &TokenRecord) -> Result<(), StoreError> {
+        if let Event::Hour(clock) = &self.1 {
+            clock.advance(seconds(3600));
+            return self.0.update(record).await;
+        }
         let verifier = Verifier::new(prefix!("acme_live"), &Keyring::unkeyed(), self.0.clone());
         let revoked = Issuer::new(&verifier).revoke(record.id, "eve".parse().unwrap(), None).await;
         revoked.expect("revoke");
         match self.1 {
-            StoreErrorKind::Conflict => self.0.update(record).await,
-            kind => Err(StoreError::new(kind, "update a record")),
+            Event::RevokedAndUnavailable => {
+                Err(StoreError::new(StoreErrorKind::Unavailable, "update a record"))
+            }
+            _ => self.0.update(record).await,
         }
     }
 
@@ -525,18 +539,27 @@ impl TokenStore for RevokedMeanwhile {
 }
 
 #[tokio::test]
-async fn a_token_that_is_revoked_while_it_is_digested_again_is_refused() {
-    for kind in [StoreErrorKind::Conflict, StoreErrorKind::Unavailable] {
-        let memory = MemoryStore::new();
-        let before = Verifier::new(prefix!("acme_live"), &Keyring::new(key(1)), memory.clone());
-        let created = Issuer::new(&before).create(new_token("a token")).await.unwrap();
+async fn what_happens_while_a_token_is_digested_again_counts() {
+    let clock = ManualClock::new(start());
+    for (event, expected) in [
+        (Event::Revoked, Status::Revoked),
+        (Event::RevokedAndUnavailable, Status::Revoked),
+        (Event::Hour(clock.clone()), Status::Expired),
+    ] {
+        let (prefix, memory) = (prefix!("acme_live"), MemoryStore::new());
+        let old = Keyring::new(key(1));
+        let before = Verifier::with_clock(prefix, &old, memory.clone(), clock.clone());
+        let expires_at = Some(start() + seconds(60));
+        let new = NewToken { expires_at, ..new_token("a token") };
+        let created = Issuer::new(&before).create(new).await.unwrap();
+
         let rotated = Keyring::new(key(2)).with_earlier(key(1));
-        let store = RevokedMeanwhile(memory, kind);
-        let verifier = Verifier::new(prefix!("acme_live"), &rotated, store);
+        let store = Eventful(memory, event);
+        let verifier = Verifier::with_clock(prefix, &rotated, store, clock.clone());
         let error = verifier.verify(created.token.expose_secret().as_bytes()).await.unwrap_err();
         assert!(
-            matches!(error, VerifyError::NotActive { status: Status::Revoked, .. }),
-            "{kind}: {error}"
+            matches!(error, VerifyError::NotActive { status, .. } if status == expected),
+            "{expected}: {error}"
         );
     }
 }
