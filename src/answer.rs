@@ -16,7 +16,7 @@ use crate::{Scopes, Status, VerifyError};
 /// | [`NoCredentials`](VerifyError::NoCredentials), [`OtherScheme`](VerifyError::OtherScheme) | 401 | – | 16 `UNAUTHENTICATED` |
 /// | [`InvalidRequest`](VerifyError::InvalidRequest) | 400 | `invalid_request` | 16 |
 /// | [`MalformedCredentials`](VerifyError::MalformedCredentials), [`Malformed`](VerifyError::Malformed), [`UnknownToken`](VerifyError::UnknownToken), [`WrongSecret`](VerifyError::WrongSecret) | 401 | `invalid_token` | 16 |
-/// | [`NotActive`](VerifyError::NotActive) | 401 | `invalid_token`, and the state in words | 16 |
+/// | [`NotActive`](VerifyError::NotActive), [`OwnerWithoutAccess`](VerifyError::OwnerWithoutAccess) | 401 | `invalid_token`, and the state in words | 16 |
 /// | [`InsufficientScope`](VerifyError::InsufficientScope) | 403 | `insufficient_scope`, and all required scopes | 7 `PERMISSION_DENIED` |
 /// | [`Outage`](VerifyError::Outage), [`UnknownKey`](VerifyError::UnknownKey) | 503 | –, nor a challenge | 14 `UNAVAILABLE` |
 /// | [`NotVerified`](VerifyError::NotVerified) | 500 | –, nor a challenge | 13 `INTERNAL` |
@@ -98,6 +98,9 @@ impl<'a> Answer<'a> {
                     Status::Revoked => "The access token has been revoked",
                 },
             ),
+            VerifyError::OwnerWithoutAccess { .. } => {
+                (Kind::InvalidToken, "The owner of the access token has no access any more")
+            }
             VerifyError::InsufficientScope { .. } => {
                 (Kind::InsufficientScope, "The access token lacks a required scope")
             }

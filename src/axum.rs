@@ -91,10 +91,7 @@ impl<R: RequiredScopes, S: Sync> FromRequestParts<S> for Authorized<R> {
         }
         let verified = Verified::from_request_parts(parts, state).await?;
         // Compared as they are: a set of them is made only to refuse.
-        let is_covered = |required: &&str| {
-            verified.scopes().iter().any(|held| scope::covers(held.as_str(), required))
-        };
-        if R::SCOPES.iter().all(is_covered) {
+        if R::SCOPES.iter().all(|required| verified.covers_text(required)) {
             return Ok(Self { verified, required: PhantomData });
         }
         let required = R::SCOPES.iter().filter_map(|text| text.parse().ok());

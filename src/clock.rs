@@ -1,4 +1,4 @@
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// Tells the time. A parameter everywhere, so that tests are deterministic.
 ///
@@ -22,6 +22,15 @@ impl Clock for SystemClock {
         #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
         Timestamp::now()
     }
+}
+
+/// `duration` after `time`, or the end of time.
+pub(crate) fn after(time: Timestamp, duration: SignedDuration) -> Timestamp {
+    time.checked_add(duration).unwrap_or(if duration.is_negative() {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    })
 }
 
 /// Stores keep microseconds; what is not kept must not count before it is stored either.

@@ -138,6 +138,20 @@ impl Digester {
         self.current.digest(token)
     }
 
+    /// The same without an earlier or upcoming key; `None` if that is none of these.
+    pub(crate) fn without(&self, key: Option<KeyId>) -> Option<Self> {
+        let others = |keys: &[DigestKey]| -> Vec<DigestKey> {
+            keys.iter().filter(|other| other.id() != key).cloned().collect()
+        };
+        let remaining = Self {
+            current: self.current.clone(),
+            upcoming: others(&self.upcoming),
+            earlier: others(&self.earlier),
+        };
+        let count = |digester: &Self| (digester.upcoming.len(), digester.earlier.len());
+        (count(&remaining) != count(self)).then_some(remaining)
+    }
+
     /// Compares a token with a stored digest, in constant time.
     ///
     /// Says nothing of the token's status, nor, without a key, of its prefix: only
@@ -183,6 +197,7 @@ pub enum DigestMatch {
 }
 
 /// One key, as the keyed state that each digest starts from.
+#[derive(Clone)]
 pub(crate) enum DigestKey {
     Hmac { id: KeyId, state: Hmac<Sha256> },
     Unkeyed,

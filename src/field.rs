@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::ScopeError;
@@ -19,8 +20,8 @@ impl FieldError {
         Self { field, problem }
     }
 
-    /// The name of the field: `name`, `project`, `principal` (an owner, or who created or revoked
-    /// something), `reason`, `scopes`, `metadata` or `expires_at`.
+    /// The name of the field: `name`, `project`, `principal` (an owner, or who did something),
+    /// `reason`, `scopes`, `metadata`, `expires_at`, `overlap`, `idempotency_key` or `selection`.
     #[must_use]
     pub fn field(&self) -> &'static str {
         self.field
@@ -53,6 +54,14 @@ pub(crate) enum FieldProblem {
     Past,
     #[error("must be after not_before")]
     NeverValid,
+    #[error("must be given: tokens without expiry are not allowed")]
+    Unlimited,
+    #[error("must be at most {0:#} after creation")]
+    BeyondPolicy(SignedDuration),
+    #[error("must not be negative")]
+    Negative,
+    #[error("must name at least one criterion")]
+    NoCriterion,
 }
 
 /// Text for people: trimmed, then checked.
@@ -193,6 +202,13 @@ text_field! {
     /// Why a token was revoked, in the words of whoever did it: 1 to 200 characters, no control or
     /// invisible characters; white space at both ends is dropped.
     RevocationReason, "reason", label, 200
+}
+
+text_field! {
+    /// A text by which a caller names one request, so that repeating it does no harm: 1 to 255
+    /// characters, no control or invisible characters, no white space at the ends. Random ones,
+    /// such as a UUID, are best. It is not stored.
+    IdempotencyKey, "idempotency_key", identifier, 255
 }
 
 #[cfg(test)]

@@ -38,6 +38,18 @@ impl TokenId {
         Ok(Self(bytes))
     }
 
+    /// An id that whoever knows what was hashed can find again.
+    ///
+    /// Taking each byte modulo 62 makes some characters slightly likelier than others, which
+    /// costs 16 characters less than one bit of their 95.
+    pub(crate) fn from_hash(hash: &[u8; 32]) -> Self {
+        let mut bytes = [0; Self::LEN];
+        for (character, byte) in bytes.iter_mut().zip(hash) {
+            *character = base62::character_of(*byte);
+        }
+        Self(bytes)
+    }
+
     /// Reads an id from the bytes of its text.
     ///
     /// # Errors

@@ -1,38 +1,66 @@
+//! Everything that changes tokens.
+
+mod bulk;
+mod change;
+mod keys;
+mod lifetime;
+mod new_token;
+mod repeat;
+mod rotation;
+mod selection;
+
 use core::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use jiff::Timestamp;
 use rand::{TryCryptoRng, rngs::SysRng};
 
 use crate::{
-    FieldError, ListFilter, Metadata, PageKey, ParsedToken, Principal, Project, Revocation,
-    RevocationReason, Scopes, Status, StoreError, StoreErrorKind, Token, TokenId, TokenName,
-    TokenRecord, TokenStore, Verifier, clock::to_microseconds, field::FieldProblem,
+    Actor, Event, EventKind, EventNumber, IssuerError, NumberedEvent, PageKey, ParsedToken, Prefix,
+    Token, TokenDigest, TokenId, TokenRecord, TokenStore, Usage, Verifier, WriteBatch,
+    actor::Limits,
+    error::Limit,
+    shared::{ROUNDS, Shared, advance, contended, revoke},
 };
 
-/// Creates, lists and revokes tokens.
+pub use bulk::Bulk;
+pub use change::Edit;
+pub use keys::KeyCount;
+pub use lifetime::{Expiry, LifetimePolicy};
+pub use new_token::NewToken;
+pub use rotation::{Rotate, Rotated, RotationStatus};
+pub use selection::Selection;
+
+use self::{
+    new_token::Made,
+    repeat::{Scope, replaced},
+};
+
+/// Creates, lists, rotates, edits and revokes tokens.
 ///
 /// An issuer is made from a [`Verifier`] and shares its prefix, keys, store and clock: what it
-/// revokes, that verifier refuses at once. A clone is cheap and shares everything.
+/// revokes, that verifier refuses at once. A clone is cheap and shares everything. [`State`](crate::State)
+/// draws what may happen to a token when.
 ///
-/// **None of the methods asks whether the caller may do this**: the host knows its people. Check
-/// that a token belongs to a project of theirs before acting on an id that came from them, and
-/// set [`ListQuery::project`], or the tokens of all projects are listed. A store may serve several
-/// prefixes: all methods but [`create`](Self::create) see the tokens of each.
+/// **Who may do what.** Every method takes the [`Actor`] who asks for it. An actor that is a token
+/// never goes beyond it. A person may do everything, unless the host limits them: only the host
+/// knows its people. [`Actor::in_project`] makes the tokens of all other projects invisible. A
+/// store may serve several prefixes: all methods but [`create`](Self::create) and
+/// [`rotate`](Self::rotate) see the tokens of each.
 ///
 /// ```
-/// # use api_tokens::{Issuer, IssuerError, MemoryStore, Principal, Project, TokenId};
+/// # use api_tokens::{Actor, Issuer, IssuerError, MemoryStore, Principal, Project, TokenId};
 /// async fn revoke(
 ///     issuer: &Issuer<MemoryStore>,
-///     id: TokenId,        // from the URL
-///     person: Principal,  // who is signed in
-///     projects: &[Project], // that they may manage
+///     id: TokenId,       // from the URL
+///     project: Project,  // from the URL, and the person may manage it
+///     person: Principal, // who is signed in
 /// ) -> Result<(), IssuerError> {
-///     let record = issuer.get(id).await?.ok_or(IssuerError::NotFound)?;
-///     if !projects.contains(&record.project) {
-///         return Err(IssuerError::NotFound); // as if it were not there
-///     }
-///     issuer.revoke(id, person, None).await?;
+///     let actor = Actor::from(person).in_project(project);
+///     issuer.revoke(id, &actor, None).await?; // not found if it is another project's
 ///     Ok(())
 /// }
 /// ```
@@ -40,12 +68,15 @@ use crate::{
 /// # Defaults
 ///
 /// - randomness: the system's generator, [`SysRng`]
+/// - lifetimes: those of [`LifetimePolicy`]
 pub struct Issuer<S> {
     verifier: Verifier<S>,
     generate: Arc<Mutex<Generate>>,
+    policy: LifetimePolicy,
 }
 
-type Generate = dyn FnMut(&crate::Prefix) -> Result<Token, IssuerError> + Send;
+/// Draws a token, of an id that is given or drawn as well.
+type Generate = dyn FnMut(&Prefix, Option<TokenId>) -> Result<Token, IssuerError> + Send;
 
 impl<S: TokenStore> Issuer<S> {
     /// An issuer of the tokens that `verifier` verifies.
@@ -60,261 +91,277 @@ impl<S: TokenStore> Issuer<S> {
     where
         R: TryCryptoRng + Send + 'static,
     {
-        let generate = move |prefix: &crate::Prefix| {
-            Token::generate(prefix, &mut rng).map_err(|_| IssuerError::Random)
+        let generate = move |prefix: &Prefix, id: Option<TokenId>| {
+            match id {
+                Some(id) => Token::generate_with_id(id, prefix, &mut rng),
+                None => Token::generate(prefix, &mut rng),
+            }
+            .map_err(|_| IssuerError::Random)
         };
-        Self { verifier: verifier.clone(), generate: Arc::new(Mutex::new(generate)) }
+        Self {
+            verifier: verifier.clone(),
+            generate: Arc::new(Mutex::new(generate)),
+            policy: LifetimePolicy::default(),
+        }
+    }
+
+    /// The same with this policy.
+    #[must_use]
+    pub fn with_policy(self, policy: LifetimePolicy) -> Self {
+        Self { policy, ..self }
     }
 
     /// Creates a token. Its plaintext is in the answer and nowhere else: show it once.
     ///
+    /// With an idempotency key, a request that is repeated because its answer was lost never
+    /// leaves two tokens: the first one is revoked and replaced, unless it has been used (within
+    /// the last second, that may not be known yet), was changed, or is not what is asked for now.
+    /// The key counts for this project and actor.
+    ///
     /// # Errors
     ///
-    /// - [`IssuerError::Invalid`] if `expires_at` is not after now and `not_before`.
+    /// - [`IssuerError::Invalid`] if the expiry is not after now and `not_before`, or not allowed
+    ///   by the [`LifetimePolicy`].
+    /// - [`IssuerError::Exceeds`] if the token would exceed the actor.
+    /// - [`IssuerError::Repeated`] if the first request's token must stay.
+    /// - [`IssuerError::ActorNotActive`].
     /// - [`IssuerError::Random`] if the random number generator fails.
     /// - [`IssuerError::Store`] if the store fails. Should the record have been stored all the
     ///   same, nobody has its secret; it shows in lists and can be revoked.
-    pub async fn create(&self, new: NewToken) -> Result<Created, IssuerError> {
-        let now = self.now();
-        new.check(now)?;
-        let token = self.generate()?;
-        let shared = &self.verifier.shared;
-        // What was just written is always read.
-        let parsed = ParsedToken::parse(&shared.prefix, token.expose_secret().as_bytes())
-            .map_err(|_| IssuerError::Random)?;
-        let record = TokenRecord {
-            id: token.id(),
-            prefix: shared.prefix,
-            digest: shared.digester.digest(&parsed),
-            project: new.project,
-            name: new.name,
-            created_by: new.created_by.unwrap_or_else(|| new.owner.clone()),
-            owner: new.owner,
-            scopes: new.scopes,
-            metadata: new.metadata,
-            created_at: now,
-            not_before: new.not_before.map(to_microseconds),
-            expires_at: new.expires_at.map(to_microseconds),
-            disabled: false,
-            revocation: None,
-            rotation: None,
-            version: 1,
-        };
-        shared.store.insert(&record).await?;
-        Ok(Created { token, record })
+    pub async fn create(&self, new: NewToken, actor: &Actor) -> Result<Created, IssuerError> {
+        for _ in 0..ROUNDS {
+            let now = self.now();
+            let limits = self.shared().limits(Some(actor), now).await?;
+            let (token, record, lost) = self.plan_creation(&new, actor, &limits, now).await?;
+            let mut batch = WriteBatch::insert(record.clone());
+            batch.unchanged.extend(limits.unchanged);
+            if let Some(mut lost) = lost {
+                let kind = revoke(&mut lost, Some(actor), replaced().as_ref(), now);
+                advance(&mut lost)?;
+                batch.events.push(Event::of(&lost, now, limits.by.clone(), kind));
+                batch.updates.push(lost);
+            }
+            batch.events.push(Event::of(&record, now, limits.by, EventKind::Created));
+            if self.shared().write(&batch).await? {
+                return Ok(Created { token, record });
+            }
+        }
+        Err(contended())
     }
 
-    /// Reads one record; `None` if there is no token of this id.
+    async fn plan_creation(
+        &self,
+        new: &NewToken,
+        actor: &Actor,
+        limits: &Limits,
+        now: Timestamp,
+    ) -> Result<(Token, TokenRecord, Option<TokenRecord>), IssuerError> {
+        if !limits.sees(&new.project) {
+            return Err(IssuerError::Exceeds(Limit::Project));
+        }
+        let expires_at = self.policy.resolve(new.expiry, now, now, limits.ends_at)?;
+        limits.check(&new.scopes, expires_at)?;
+        let attempt = match (&new.idempotency_key, &limits.by) {
+            (Some(key), Some(by)) => {
+                Some(self.attempt(key, &Scope::Create { project: &new.project, by }).await?)
+            }
+            _ => None,
+        };
+        let token = self.generate(attempt.as_ref().map(|attempt| attempt.id))?;
+        let digest = self.digest(&token)?;
+        let through = limits.by.as_ref().and_then(|by| by.token);
+        let made = Made { prefix: self.shared().prefix, actor, through, now, expires_at };
+        let record = new.record(token.id(), digest, made)?;
+        let lost = attempt.and_then(|attempt| attempt.lost);
+        if let Some(lost) = &lost {
+            self.check_lost(lost, new.is_of(lost)).await?;
+        }
+        Ok((token, record, lost))
+    }
+
+    /// Reads one record; `None` if there is no token of this id that the actor sees.
     ///
     /// # Errors
     ///
-    /// [`IssuerError::Store`] if the store fails.
-    pub async fn get(&self, id: TokenId) -> Result<Option<TokenRecord>, IssuerError> {
-        let found = self.verifier.shared.store.find(&id).await?;
-        Ok(found.map(|found| Arc::unwrap_or_clone(found.record)))
+    /// [`IssuerError::ActorNotActive`], [`IssuerError::Store`].
+    pub async fn get(
+        &self,
+        id: TokenId,
+        actor: &Actor,
+    ) -> Result<Option<TokenRecord>, IssuerError> {
+        let limits = self.shared().limits(Some(actor), self.now()).await?;
+        match self.shared().read_visible(id, &limits).await {
+            Ok(record) => Ok(Some(record)),
+            Err(IssuerError::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
-    /// Reads one page of the records that match `query`, the newest first.
-    ///
-    /// Project and owner are looked up by index. Status and name are decided here, record by
-    /// record, so a rare one costs reading the records that do not match.
+    /// Reads one page of the records that match and that the actor sees, the newest first: up to
+    /// `limit`, from 1 to [`Page::MAX_LIMIT`] (a number outside is clamped), after the place
+    /// `after`, which is the `next` of the page before.
     ///
     /// # Errors
     ///
-    /// [`IssuerError::Store`] if the store fails.
-    pub async fn list(&self, query: &ListQuery) -> Result<Page, IssuerError> {
+    /// [`IssuerError::ActorNotActive`], [`IssuerError::Store`].
+    pub async fn list(
+        &self,
+        selection: &Selection,
+        actor: &Actor,
+        after: Option<PageKey>,
+        limit: usize,
+    ) -> Result<Page, IssuerError> {
+        let limit = limit.clamp(1, Page::MAX_LIMIT);
+        let (records, next) = self.select(selection, actor, after, limit).await?;
+        Ok(Page { records, next })
+    }
+
+    async fn select(
+        &self,
+        selection: &Selection,
+        actor: &Actor,
+        mut after: Option<PageKey>,
+        limit: usize,
+    ) -> Result<(Vec<TokenRecord>, Option<PageKey>), IssuerError> {
         let now = self.now();
-        let limit = query.limit.clamp(1, ListQuery::MAX_LIMIT);
-        let filter = ListFilter { project: query.project.clone(), owner: query.owner.clone() };
-        let name = query.name_contains.as_ref().map(|name| name.to_lowercase());
-        let matches = |record: &TokenRecord| {
-            query.status.is_none_or(|status| record.status(now) == status)
-                && name
-                    .as_ref()
-                    .is_none_or(|name| record.name.as_str().to_lowercase().contains(name.as_str()))
-        };
-        let selective = query.status.is_some() || name.is_some();
+        let limits = self.shared().limits(Some(actor), now).await?;
+        let filter = selection.filter(limits.project());
         // One more than asked for tells whether there is a next page.
-        let batch = if selective { ListQuery::MAX_LIMIT } else { limit.saturating_add(1) };
+        let batch = if selection.is_indexed() { limit.saturating_add(1) } else { Page::MAX_LIMIT };
         let mut records: Vec<TokenRecord> = Vec::new();
-        let mut after = query.after;
         loop {
-            let read = self.verifier.shared.store.list(&filter, after.as_ref(), batch).await?;
+            let mut read = self.shared().store.list(&filter, after.as_ref(), batch).await?;
             let complete = read.len() < batch;
             after = read.last().map(PageKey::of);
-            records.extend(read.into_iter().filter(matches));
+            read.retain(|record| {
+                limits.sees(&record.project) && selection.matches(record, now, &self.policy)
+            });
+            if selection.depends_on_usage() {
+                let ids: Vec<TokenId> = read.iter().map(|record| record.id).collect();
+                let usages: HashMap<TokenId, Usage> =
+                    self.usage(&ids).await?.into_iter().map(|usage| (usage.id, usage)).collect();
+                read.retain(|record| selection.matches_usage(record, usages.get(&record.id)));
+            }
+            records.extend(read);
             if records.len() > limit {
                 records.truncate(limit);
                 let next = records.last().map(PageKey::of);
-                return Ok(Page { records, next });
+                return Ok((records, next));
             }
             if complete {
-                return Ok(Page { records, next: None });
+                return Ok((records, None));
             }
         }
     }
 
-    /// Revokes a token, for good. When this returns, every [`Verifier`] on this store refuses it.
-    ///
-    /// Revoking a revoked token changes nothing: who did it first, when and why stays on record.
+    /// When and from where these tokens were last used, in any order: as the store has it, and
+    /// as it is known on this node but not yet written. Of a token that was never used, nothing.
     ///
     /// # Errors
     ///
-    /// - [`IssuerError::NotFound`] if there is no token of this id.
-    /// - [`IssuerError::Store`] if the store fails: the token may be revoked or not; try again.
-    pub async fn revoke(
+    /// [`IssuerError::Store`].
+    pub async fn usage(&self, ids: &[TokenId]) -> Result<Vec<Usage>, IssuerError> {
+        let mut usages: HashMap<TokenId, Usage> = HashMap::new();
+        let stored = self.shared().store.usage(ids).await?;
+        let pending = self
+            .shared()
+            .pending
+            .iter()
+            .flat_map(|pending| ids.iter().filter_map(|id| pending.usage.usage(*id)));
+        for usage in stored.into_iter().chain(pending) {
+            let is_later =
+                usages.get(&usage.id).is_none_or(|known| known.last_used_at < usage.last_used_at);
+            if is_later {
+                usages.insert(usage.id, usage);
+            }
+        }
+        Ok(usages.into_values().collect())
+    }
+
+    /// Reads up to `limit` events of one token, the newest first, before the number `before`.
+    ///
+    /// # Errors
+    ///
+    /// - [`IssuerError::NotFound`] if there is no token of this id that the actor sees.
+    /// - [`IssuerError::ActorNotActive`], [`IssuerError::Store`].
+    pub async fn events(
         &self,
         id: TokenId,
-        by: Principal,
-        reason: Option<RevocationReason>,
-    ) -> Result<Revoked, IssuerError> {
-        let revocation = Revocation { at: self.now(), by, reason };
-        let record = self
-            .change(id, |record| {
-                let change = record.revocation.is_none();
-                if change {
-                    record.revocation = Some(revocation.clone());
-                }
-                change
-            })
-            .await?;
-        Ok(Revoked { record })
+        actor: &Actor,
+        before: Option<EventNumber>,
+        limit: usize,
+    ) -> Result<Vec<NumberedEvent>, IssuerError> {
+        let limits = self.shared().limits(Some(actor), self.now()).await?;
+        self.shared().read_visible(id, &limits).await?;
+        Ok(self.shared().store.events(&id, before, limit.clamp(1, Page::MAX_LIMIT)).await?)
     }
 
     /// Deletes the records of tokens that have been dead since before `ended_before`: revoked,
-    /// rotated out or expired. Returns how many. An instant that lies ahead counts as now.
+    /// rotated out or expired. Returns how many. An instant that lies ahead counts as now. Their
+    /// events stay.
     ///
     /// Works in batches, so it may run beside everything else. Whoever presents such a token
-    /// afterwards is told what a stranger would be told.
+    /// afterwards is told what a stranger would be told, and the reuse of a replaced one is not
+    /// noticed any more.
     ///
     /// # Errors
     ///
     /// [`IssuerError::Store`] if the store fails; the batches before are deleted.
-    pub async fn prune(&self, ended_before: Timestamp) -> Result<usize, IssuerError> {
+    pub async fn prune(&self, ended_before: Timestamp) -> Result<u64, IssuerError> {
         const BATCH: usize = 1000;
         // What will have ended some day is still alive.
         let dead_before = ended_before.min(self.now());
-        let mut total: usize = 0;
+        let mut count: u64 = 0;
         loop {
-            let pruned = self.verifier.shared.store.prune(dead_before, BATCH).await?;
-            total = total.saturating_add(pruned);
+            let pruned = self.shared().store.prune(dead_before, BATCH).await?;
+            count = count.saturating_add(u64::try_from(pruned).unwrap_or(u64::MAX));
             if pruned < BATCH {
-                return Ok(total);
+                break;
             }
         }
-    }
-
-    /// Applies `change` to the newest version of a record, again if somebody else was faster;
-    /// `change` says whether there is anything to store.
-    async fn change(
-        &self,
-        id: TokenId,
-        change: impl Fn(&mut TokenRecord) -> bool,
-    ) -> Result<TokenRecord, IssuerError> {
-        // Each round that is lost is a change that somebody else made; so many in a row do not
-        // happen.
-        const ROUNDS: u32 = 100;
-        let mut round: u32 = 1;
-        loop {
-            let mut record = self.get(id).await?.ok_or(IssuerError::NotFound)?;
-            if !change(&mut record) {
-                return Ok(record);
-            }
-            record.version = record.version.checked_add(1).ok_or_else(|| {
-                StoreError::new(StoreErrorKind::Other, "a record's version is at its end")
-            })?;
-            match self.verifier.shared.store.update(&record).await {
-                Ok(()) => return Ok(record),
-                Err(error) if error.kind() == StoreErrorKind::Conflict && round < ROUNDS => {
-                    round = round.saturating_add(1);
-                }
-                Err(error) => return Err(error.into()),
-            }
+        if count > 0 {
+            let event = Event::general(self.now(), None, EventKind::Pruned { count });
+            self.shared()
+                .write(&WriteBatch { events: vec![event], ..WriteBatch::default() })
+                .await?;
         }
+        Ok(count)
     }
 
-    fn generate(&self) -> Result<Token, IssuerError> {
+    fn shared(&self) -> &Shared<S> {
+        &self.verifier.shared
+    }
+
+    fn generate(&self, id: Option<TokenId>) -> Result<Token, IssuerError> {
         let mut generate = self.generate.lock().unwrap_or_else(PoisonError::into_inner);
-        generate(&self.verifier.shared.prefix)
+        generate(&self.shared().prefix, id)
+    }
+
+    fn digest(&self, token: &Token) -> Result<TokenDigest, IssuerError> {
+        // What was just written is always read.
+        let parsed = ParsedToken::parse(&self.shared().prefix, token.expose_secret().as_bytes())
+            .map_err(|_| IssuerError::Random)?;
+        Ok(self.shared().digester.load().digest(&parsed))
     }
 
     fn now(&self) -> Timestamp {
-        to_microseconds(self.verifier.shared.clock.now())
+        self.shared().now()
     }
 }
 
 impl<S> Clone for Issuer<S> {
     fn clone(&self) -> Self {
-        Self { verifier: self.verifier.clone(), generate: Arc::clone(&self.generate) }
+        let Self { verifier, generate, policy } = self;
+        Self { verifier: verifier.clone(), generate: Arc::clone(generate), policy: *policy }
     }
 }
 
 impl<S> fmt::Debug for Issuer<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Issuer").field("verifier", &self.verifier).finish_non_exhaustive()
-    }
-}
-
-/// What to create.
-///
-/// # Defaults
-///
-/// - `created_by`: the owner
-/// - `scopes`: none, so that every request that needs one is refused
-/// - `metadata`: none
-/// - `not_before`, `expires_at`: valid at once, for ever
-#[derive(Debug, Clone)]
-pub struct NewToken {
-    /// The project (tenant) the token belongs to.
-    pub project: Project,
-    /// Who the token acts for.
-    pub owner: Principal,
-    /// What people call it.
-    pub name: TokenName,
-    /// Who creates it, if not the owner.
-    pub created_by: Option<Principal>,
-    /// What it may do.
-    pub scopes: Scopes,
-    /// Texts of the host's own.
-    pub metadata: Metadata,
-    /// The first instant at which it is accepted. Kept to the microsecond.
-    pub not_before: Option<Timestamp>,
-    /// The first instant at which it is no longer accepted. Kept to the microsecond.
-    pub expires_at: Option<Timestamp>,
-}
-
-impl NewToken {
-    /// A token with the defaults.
-    #[must_use]
-    pub fn new(project: Project, owner: Principal, name: TokenName) -> Self {
-        Self {
-            project,
-            owner,
-            name,
-            created_by: None,
-            scopes: Scopes::default(),
-            metadata: Metadata::default(),
-            not_before: None,
-            expires_at: None,
-        }
-    }
-
-    /// The same with these scopes.
-    #[must_use]
-    pub fn with_scopes(self, scopes: Scopes) -> Self {
-        Self { scopes, ..self }
-    }
-
-    fn check(&self, now: Timestamp) -> Result<(), FieldError> {
-        let Some(expires_at) = self.expires_at.map(to_microseconds) else { return Ok(()) };
-        let problem = if expires_at <= now {
-            FieldProblem::Past
-        } else if self.not_before.is_some_and(|start| expires_at <= to_microseconds(start)) {
-            FieldProblem::NeverValid
-        } else {
-            return Ok(());
-        };
-        Err(FieldError::new("expires_at", problem))
+        f.debug_struct("Issuer")
+            .field("verifier", &self.verifier)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
     }
 }
 
@@ -336,42 +383,6 @@ pub struct Revoked {
     pub record: TokenRecord,
 }
 
-/// Which records [`Issuer::list`] returns: those that match every field that is set.
-#[derive(Debug, Clone)]
-pub struct ListQuery {
-    /// Only tokens of this project.
-    pub project: Option<Project>,
-    /// Only tokens that act for this owner.
-    pub owner: Option<Principal>,
-    /// Only tokens that now have this status.
-    pub status: Option<Status>,
-    /// Only tokens whose name contains this text, in upper or lower case.
-    pub name_contains: Option<String>,
-    /// Only tokens after this place: the `next` of the page before.
-    pub after: Option<PageKey>,
-    /// At most so many, from 1 to [`ListQuery::MAX_LIMIT`]; a number outside is clamped.
-    /// 100 by default.
-    pub limit: usize,
-}
-
-impl ListQuery {
-    /// The greatest number of records on a page.
-    pub const MAX_LIMIT: usize = 1000;
-}
-
-impl Default for ListQuery {
-    fn default() -> Self {
-        Self {
-            project: None,
-            owner: None,
-            status: None,
-            name_contains: None,
-            after: None,
-            limit: 100,
-        }
-    }
-}
-
 /// Some records, the newest first.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -382,20 +393,7 @@ pub struct Page {
     pub next: Option<PageKey>,
 }
 
-/// Why an [`Issuer`] did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum IssuerError {
-    /// A field was refused.
-    #[error(transparent)]
-    Invalid(#[from] FieldError),
-    /// There is no token of this id.
-    #[error("there is no such token")]
-    NotFound,
-    /// The random number generator failed.
-    #[error("the random number generator failed")]
-    Random,
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+impl Page {
+    /// The greatest number of records on a page.
+    pub const MAX_LIMIT: usize = 1000;
 }

@@ -13,6 +13,7 @@ use base64::{
 use hkdf::Hkdf;
 use rand::TryCryptoRng;
 use secrecy::{ExposeSecret, ExposeSecretMut, SecretBox, SecretString};
+use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
@@ -290,7 +291,8 @@ impl fmt::Debug for MasterKey {
 /// The public name of a [`MasterKey`]: 12 hexadecimal digits derived from it.
 ///
 /// It stands in every digest made under the key, and tells nothing about the key.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct KeyId([u8; KeyId::LEN]);
 
 impl KeyId {
@@ -317,6 +319,33 @@ impl KeyId {
         core::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
+
+impl core::str::FromStr for KeyId {
+    type Err = KeyIdError;
+
+    fn from_str(text: &str) -> Result<Self, KeyIdError> {
+        Self::from_text(text).ok_or(KeyIdError)
+    }
+}
+
+impl TryFrom<String> for KeyId {
+    type Error = KeyIdError;
+
+    fn try_from(text: String) -> Result<Self, KeyIdError> {
+        text.parse()
+    }
+}
+
+impl From<KeyId> for String {
+    fn from(id: KeyId) -> Self {
+        id.as_str().to_owned()
+    }
+}
+
+/// A text that is not a [`KeyId`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a key id must be 12 hexadecimal digits in lower case")]
+pub struct KeyIdError;
 
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -62,35 +62,57 @@
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+mod actor;
 mod answer;
 #[cfg(feature = "axum")]
 mod axum;
+mod background;
 mod clock;
 mod digest;
+mod error;
+mod event;
 mod field;
 mod header;
 mod id;
 mod issuer;
 mod keyring;
 mod metadata;
+mod owner;
+mod pending;
 mod prefix;
 mod record;
 mod scope;
+mod sharded;
+mod shared;
 mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod token;
 #[cfg(feature = "tower")]
 mod tower;
+mod transition;
+mod usage;
 mod verifier;
 
-// The life of a token: whoever creates, lists and revokes starts at `Issuer`, whoever checks at
+// The life of a token: whoever changes tokens starts at `Issuer`, whoever checks them at
 // `Verifier`.
-pub use issuer::{Created, Issuer, IssuerError, ListQuery, NewToken, Page, Revoked};
-pub use verifier::{Verified, Verifier, VerifyError};
+pub use actor::Actor;
+pub use error::{IssuerError, Limit, RepeatConflict};
+pub use issuer::{
+    Bulk, Created, Edit, Expiry, Issuer, KeyCount, LifetimePolicy, NewToken, Page, Revoked, Rotate,
+    Rotated, RotationStatus, Selection,
+};
+pub use transition::{Operation, State};
+pub use verifier::{Verified, Verifier, VerifierBuilder, VerifyError};
+
+// What happens beside a verification: usage, events, and what owners may still do.
+pub use background::Background;
+pub use event::{DoneBy, EditedField, Event, EventKind, EventSink, RefusalReason, TracingSink};
+pub use owner::{OwnerPolicy, OwnerRights};
+pub use usage::{Client, Usage};
 
 // What is known of a token: its record, and the checked types of the record's fields.
-pub use field::{FieldError, Principal, Project, RevocationReason, TokenName};
+pub use field::{FieldError, IdempotencyKey, Principal, Project, RevocationReason, TokenName};
 pub use metadata::Metadata;
 pub use record::{Revocation, Rotation, Status, Successor, TokenRecord};
 pub use scope::{Scope, ScopeError, Scopes};
@@ -102,12 +124,13 @@ pub use token::{ParsedToken, Token, TokenFormatError};
 
 // What is stored of the secret, and under which keys.
 pub use digest::{DigestMatch, Digester, TokenDigest, TokenDigestError};
-pub use keyring::{KeyError, KeyId, Keyring, MasterKey};
+pub use keyring::{KeyError, KeyId, KeyIdError, Keyring, MasterKey};
 
 // Where records are kept.
 pub use store::{
-    Change, Changes, Cursor, DynTokenStore, Found, ListFilter, MemoryStore, PageKey, PageKeyError,
-    Revision, StoreError, StoreErrorKind, TokenStore,
+    Change, Changes, Cursor, DynTokenStore, EventNumber, Found, ListFilter, MemoryStore,
+    NumberedEvent, PageKey, PageKeyError, Revision, StoreError, StoreErrorKind, TokenStore,
+    WriteBatch,
 };
 #[cfg(feature = "sqlite")]
 pub use store::{SqliteOptions, SqliteStore};

@@ -31,6 +31,8 @@ pub struct TokenRecord {
     pub owner: Principal,
     /// Who created it. Never changes.
     pub created_by: Principal,
+    /// The token through which it was created, if it was not in person. Never changes.
+    pub created_through: Option<TokenId>,
     /// What it may do.
     pub scopes: Scopes,
     /// Texts of the host's own.
@@ -41,13 +43,11 @@ pub struct TokenRecord {
     pub not_before: Option<Timestamp>,
     /// The first instant at which it is no longer accepted; `None` for never.
     pub expires_at: Option<Timestamp>,
-    /// Whether it is switched off for now. [`status`](Self::status) heeds it; no operation of
-    /// [`Issuer`](crate::Issuer) sets it yet.
+    /// Whether it is switched off for now.
     pub disabled: bool,
     /// Set once, when it is revoked; never removed.
     pub revocation: Option<Revocation>,
-    /// Its place among the tokens it was rotated from and to. [`status`](Self::status) heeds it; no
-    /// operation of [`Issuer`](crate::Issuer) sets it yet.
+    /// Its place among the tokens it was rotated from and to; `None` if it never was.
     pub rotation: Option<Rotation>,
     /// 1 for a new record, and 1 more after each change.
     pub version: u32,
@@ -58,8 +58,8 @@ pub struct TokenRecord {
 pub struct Revocation {
     /// When it was revoked.
     pub at: Timestamp,
-    /// Who revoked it.
-    pub by: Principal,
+    /// Who revoked it; `None` if a policy did.
+    pub by: Option<Principal>,
     /// Why, if they said so.
     pub reason: Option<RevocationReason>,
 }
@@ -73,6 +73,9 @@ pub struct Rotation {
     pub predecessor: Option<TokenId>,
     /// The token that replaced this one; `None` for the latest.
     pub successor: Option<Successor>,
+    /// Whether the predecessor's overlap ends when this token is first used, if it has not ended
+    /// before.
+    pub retires_predecessor: bool,
 }
 
 /// The token that replaced another one, and until when both are accepted.

@@ -158,6 +158,12 @@ impl Scopes {
         required.iter().all(|required| self.iter().any(|held| held.covers(required)))
     }
 
+    /// Those of these scopes that `others` do not cover.
+    pub(crate) fn without(&self, others: &Self) -> Self {
+        let covered = |scope: &Scope| others.iter().any(|other| other.covers(scope));
+        Self(self.iter().filter(|scope| !covered(scope)).cloned().collect())
+    }
+
     /// The scopes, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Scope> {
         self.0.iter()

@@ -1,11 +1,18 @@
+mod builder;
+mod error;
+mod verified;
+
 use core::fmt;
 use std::sync::Arc;
 
 use crate::{
-    Clock, Credentials, DigestMatch, Digester, Found, Keyring, ParsedToken, Prefix, Principal,
-    Project, Scopes, Status, StoreError, SystemClock, TokenFormatError, TokenId, TokenName,
-    TokenRecord, TokenStore,
+    Client, Credentials, DigestMatch, Event, EventKind, Found, Keyring, OwnerRights, ParsedToken,
+    Prefix, Scopes, Status, TokenRecord, TokenStore, pending::Task, shared::Shared,
 };
+
+pub use builder::VerifierBuilder;
+pub use error::VerifyError;
+pub use verified::Verified;
 
 /// Checks tokens: whether they exist, whether the secret is right, and whether they are accepted
 /// now.
@@ -18,11 +25,12 @@ use crate::{
 /// A token that is refused for its form costs tens of nanoseconds and never reaches the store.
 /// With a store in memory a verification costs its HMAC and a lookup, and allocates nothing.
 /// An unknown id costs the same hash as a wrong secret, and less of what a store does with a row.
-/// A token whose digest is under an earlier key waits for one write, the first time it is used.
+/// With a [`Background`](crate::Background), a token's first use in each second also reads the
+/// clock and notes when and from where; all its other uses look that up.
 ///
-/// # Defaults
-///
-/// - clock: [`SystemClock`]
+/// [`Verifier::new`] has no background: when tokens are used is not noted, refusals make no
+/// events, and digests under earlier keys stay as they are. [`Verifier::builder`] makes one that
+/// has.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
@@ -47,26 +55,18 @@ pub struct Verifier<S> {
     pub(crate) shared: Arc<Shared<S>>,
 }
 
-/// What a verifier and the issuers made from it have in common.
-pub(crate) struct Shared<S> {
-    pub(crate) prefix: Prefix,
-    pub(crate) digester: Digester,
-    pub(crate) store: S,
-    pub(crate) clock: Box<dyn Clock>,
-}
-
 impl<S: TokenStore> Verifier<S> {
-    /// A verifier of tokens with this prefix.
+    /// A verifier of tokens with this prefix, with the defaults of [`VerifierBuilder`] and no
+    /// background.
     #[must_use]
     pub fn new(prefix: Prefix, keyring: &Keyring, store: S) -> Self {
-        Self::with_clock(prefix, keyring, store, SystemClock)
+        Self::builder(prefix, keyring, store).without_background()
     }
 
-    /// Like [`new`](Self::new), with another clock than the system's.
+    /// Begins a verifier of tokens with this prefix.
     #[must_use]
-    pub fn with_clock(prefix: Prefix, keyring: &Keyring, store: S, clock: impl Clock) -> Self {
-        let digester = keyring.digester(&prefix);
-        Self { shared: Arc::new(Shared { prefix, digester, store, clock: Box::new(clock) }) }
+    pub fn builder(prefix: Prefix, keyring: &Keyring, store: S) -> VerifierBuilder<S> {
+        VerifierBuilder::new(prefix, keyring, store)
     }
 
     /// Verifies the token of a request, given the values of its `Authorization` fields, all of
@@ -80,13 +80,28 @@ impl<S: TokenStore> Verifier<S> {
         &self,
         fields: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<Verified, VerifyError> {
-        match Credentials::from_authorization(fields) {
-            Credentials::Bearer(token) => self.verify(token).await,
-            Credentials::Absent => Err(VerifyError::NoCredentials),
-            Credentials::OtherScheme => Err(VerifyError::OtherScheme),
-            Credentials::InvalidRequest => Err(VerifyError::InvalidRequest),
-            Credentials::MalformedToken => Err(VerifyError::MalformedCredentials),
-        }
+        self.verify_authorization_from(fields, Client::default()).await
+    }
+
+    /// The same for a request of which more is known, for [`Usage`](crate::Usage).
+    ///
+    /// # Errors
+    ///
+    /// As [`verify_authorization`](Self::verify_authorization).
+    pub async fn verify_authorization_from<'a>(
+        &self,
+        fields: impl IntoIterator<Item = &'a [u8]>,
+        client: Client<'_>,
+    ) -> Result<Verified, VerifyError> {
+        let error = match Credentials::from_authorization(fields) {
+            Credentials::Bearer(token) => return self.verify_from(token, client).await,
+            Credentials::Absent => VerifyError::NoCredentials,
+            Credentials::OtherScheme => VerifyError::OtherScheme,
+            Credentials::InvalidRequest => VerifyError::InvalidRequest,
+            Credentials::MalformedToken => VerifyError::MalformedCredentials,
+        };
+        self.note_refusal(&error);
+        Err(error)
     }
 
     /// Verifies the text of a token.
@@ -97,47 +112,71 @@ impl<S: TokenStore> Verifier<S> {
     /// nothing was decided: [`Outage`](VerifyError::Outage) and
     /// [`UnknownKey`](VerifyError::UnknownKey).
     pub async fn verify(&self, token: &[u8]) -> Result<Verified, VerifyError> {
-        let token =
-            ParsedToken::parse(&self.shared.prefix, token).map_err(VerifyError::Malformed)?;
-        match self.check(&token).await? {
-            (record, DigestedUnder::CurrentKey) => Ok(Verified { record }),
-            (record, DigestedUnder::EarlierKey) => self.digest_again(&token, record).await,
-        }
+        self.verify_from(token, Client::default()).await
     }
 
-    /// Reads the record, and checks secret and status.
-    async fn check(
+    /// The same for a request of which more is known, for [`Usage`](crate::Usage).
+    ///
+    /// # Errors
+    ///
+    /// As [`verify`](Self::verify).
+    pub async fn verify_from(
         &self,
-        token: &ParsedToken<'_>,
-    ) -> Result<(Arc<TokenRecord>, DigestedUnder), VerifyError> {
+        token: &[u8],
+        client: Client<'_>,
+    ) -> Result<Verified, VerifyError> {
+        let decided = self.decide(token).await;
+        match &decided {
+            Ok(verified) => self.note_use(verified, client),
+            Err(error) => self.note_refusal(error),
+        }
+        decided
+    }
+
+    /// Replaces the keys of this verifier, its clones, and the issuers made from it, while they
+    /// are in use. [`Keyring`] says in which order to do what on several nodes.
+    pub fn set_keyring(&self, keyring: &Keyring) {
+        self.shared.digester.store(Arc::new(keyring.digester(&self.shared.prefix)));
+    }
+
+    async fn decide(&self, token: &[u8]) -> Result<Verified, VerifyError> {
+        let token =
+            ParsedToken::parse(&self.shared.prefix, token).map_err(VerifyError::Malformed)?;
         let found = self.shared.store.find(&token.id()).await?;
-        let (record, digested) = self.check_secret(token, found)?;
+        let record = self.check_secret(&token, found)?;
         self.check_status(&record)?;
-        Ok((record, digested))
+        let owner_scopes = self.owner_scopes(&record).await?;
+        Ok(Verified::new(record, owner_scopes))
     }
 
     fn check_secret(
         &self,
         token: &ParsedToken<'_>,
         found: Option<Found>,
-    ) -> Result<(Arc<TokenRecord>, DigestedUnder), VerifyError> {
+    ) -> Result<Arc<TokenRecord>, VerifyError> {
+        let digester = self.shared.digester.load();
         let Some(Found { record, .. }) = found else {
             // The same hash as for an id that exists, which is what takes longest in memory.
-            core::hint::black_box(self.shared.digester.digest(token));
+            core::hint::black_box(digester.digest(token));
             return Err(VerifyError::UnknownToken);
         };
-        let digested = match self.shared.digester.verify(token, &record.digest) {
-            DigestMatch::Current => DigestedUnder::CurrentKey,
-            DigestMatch::Earlier => DigestedUnder::EarlierKey,
+        let digest_match = digester.verify(token, &record.digest);
+        match digest_match {
+            DigestMatch::Current | DigestMatch::Earlier => {}
             DigestMatch::Mismatch => return Err(VerifyError::WrongSecret { id: record.id }),
             DigestMatch::UnknownKey => return Err(VerifyError::UnknownKey { id: record.id }),
-        };
-        // Without a key the digest does not depend on the prefix, so the record decides.
-        if record.prefix == self.shared.prefix {
-            Ok((record, digested))
-        } else {
-            Err(VerifyError::WrongSecret { id: record.id })
         }
+        // Without a key the digest does not depend on the prefix, so the record decides.
+        if record.prefix != self.shared.prefix {
+            return Err(VerifyError::WrongSecret { id: record.id });
+        }
+        if digest_match == DigestMatch::Earlier
+            && let Some(pending) = &self.shared.pending
+        {
+            let (version, digest) = (record.version, digester.digest(token));
+            pending.add(record.id, Task::DigestAgain { version, digest });
+        }
+        Ok(record)
     }
 
     fn check_status(&self, record: &TokenRecord) -> Result<(), VerifyError> {
@@ -147,30 +186,37 @@ impl<S: TokenStore> Verifier<S> {
         }
     }
 
-    /// Stores the digest under the current key, and then decides again: the write may have taken
-    /// long or failed because the record was changed meanwhile, and be it to revoke it.
-    async fn digest_again(
-        &self,
-        token: &ParsedToken<'_>,
-        record: Arc<TokenRecord>,
-    ) -> Result<Verified, VerifyError> {
-        let Some(version) = record.version.checked_add(1) else { return Ok(Verified { record }) };
-        let digest = self.shared.digester.digest(token);
-        let updated = TokenRecord { digest, version, ..TokenRecord::clone(&record) };
-        if self.shared.store.update(&updated).await.is_ok() {
-            self.check_status(&updated)?;
-            Ok(Verified { record: Arc::new(updated) })
-        } else {
-            // What holds now is in the store, and the token's next use tries again.
-            let (record, _) = self.check(token).await?;
-            Ok(Verified { record })
+    async fn owner_scopes(&self, record: &TokenRecord) -> Result<Option<Arc<Scopes>>, VerifyError> {
+        let Some(policy) = &self.shared.owner_policy else { return Ok(None) };
+        match policy.rights(record).await? {
+            OwnerRights::All => Ok(None),
+            OwnerRights::Only(scopes) => Ok(Some(scopes)),
+            OwnerRights::None => Err(VerifyError::OwnerWithoutAccess { id: record.id }),
         }
     }
-}
 
-enum DigestedUnder {
-    CurrentKey,
-    EarlierKey,
+    fn note_use(&self, verified: &Verified, client: Client<'_>) {
+        let Some(pending) = &self.shared.pending else { return };
+        pending.usage.note(verified.id(), client, || self.shared.clock.now());
+        if verified.record().rotation.is_some_and(|rotation| rotation.retires_predecessor) {
+            pending.add(verified.id(), Task::RetirePredecessor);
+        }
+    }
+
+    fn note_refusal(&self, error: &VerifyError) {
+        let Some(pending) = &self.shared.pending else { return };
+        let Some(reason) = error.reason() else { return };
+        if let VerifyError::NotActive { id, status: Status::RotatedOut } = error {
+            pending.add(*id, Task::Reused);
+        }
+        if pending.refusals.count(reason) {
+            let at = self.shared.now();
+            let kind = EventKind::Refused { reason };
+            self.shared
+                .sink
+                .record(&Event { token: error.token(), ..Event::general(at, None, kind) });
+        }
+    }
 }
 
 impl<S> Clone for Verifier<S> {
@@ -183,129 +229,7 @@ impl<S> fmt::Debug for Verifier<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Verifier")
             .field("prefix", &self.shared.prefix)
-            .field("digester", &self.shared.digester)
+            .field("digester", &self.shared.digester.load())
             .finish_non_exhaustive()
     }
-}
-
-/// An accepted token: what its bearer may do, and for whom.
-///
-/// A clone is cheap.
-#[derive(Debug, Clone)]
-pub struct Verified {
-    record: Arc<TokenRecord>,
-}
-
-impl Verified {
-    /// The token's public id, for logs and events.
-    #[must_use]
-    pub fn id(&self) -> TokenId {
-        self.record.id
-    }
-
-    /// The project (tenant) that the request may act in.
-    #[must_use]
-    pub fn project(&self) -> &Project {
-        &self.record.project
-    }
-
-    /// Who the request acts for.
-    #[must_use]
-    pub fn owner(&self) -> &Principal {
-        &self.record.owner
-    }
-
-    /// What people call the token.
-    #[must_use]
-    pub fn name(&self) -> &TokenName {
-        &self.record.name
-    }
-
-    /// What the request may do.
-    #[must_use]
-    pub fn scopes(&self) -> &Scopes {
-        &self.record.scopes
-    }
-
-    /// The whole record, as it was when the token was verified.
-    #[must_use]
-    pub fn record(&self) -> &TokenRecord {
-        &self.record
-    }
-
-    /// Checks that the token's scopes cover all that are `required`.
-    ///
-    /// # Errors
-    ///
-    /// [`VerifyError::InsufficientScope`] if one is missing.
-    pub fn require(&self, required: &Scopes) -> Result<(), VerifyError> {
-        if self.scopes().covers(required) {
-            Ok(())
-        } else {
-            Err(VerifyError::InsufficientScope { id: self.id(), required: required.clone() })
-        }
-    }
-}
-
-/// Why a request was not let through, for the operator: each refusal has exactly one reason.
-///
-/// [`Answer`](crate::Answer) is what the client may be told of it. It carries ids, which are
-/// public, and nothing else of what the client sent.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum VerifyError {
-    /// No `Authorization` field, or an empty one.
-    #[error("no credentials")]
-    NoCredentials,
-    /// Credentials of another scheme than Bearer.
-    #[error("no bearer token, but credentials of another scheme")]
-    OtherScheme,
-    /// Several `Authorization` fields, nothing after the scheme, or a token in the URL.
-    #[error("invalid request: credentials repeated, incomplete or in the URL")]
-    InvalidRequest,
-    /// What follows the Bearer scheme cannot be a token of any kind, or is too long.
-    #[error("malformed credentials")]
-    MalformedCredentials,
-    /// The text is not a token of the expected prefix.
-    #[error("malformed token: {0}")]
-    Malformed(TokenFormatError),
-    /// There is no token of this id.
-    #[error("unknown token")]
-    UnknownToken,
-    /// There is a token of this id, but its secret is another.
-    #[error("wrong secret for token {id}")]
-    WrongSecret {
-        /// The token that was claimed.
-        id: TokenId,
-    },
-    /// The secret is right, but the token is not accepted now.
-    #[error("token {id} is {status}")]
-    NotActive {
-        /// The token.
-        id: TokenId,
-        /// Why it is not accepted.
-        status: Status,
-    },
-    /// The token is accepted, but not for this.
-    #[error("token {id} does not cover the scopes {required}")]
-    InsufficientScope {
-        /// The token.
-        id: TokenId,
-        /// All scopes that are needed.
-        required: Scopes,
-    },
-    /// The record's digest was made under a key that this node does not have, so nothing was
-    /// decided: an outage by configuration.
-    #[error("token {id} was digested under a key that is not in the keyring")]
-    UnknownKey {
-        /// The token that was claimed.
-        id: TokenId,
-    },
-    /// The store could not answer, so nothing was decided.
-    #[error(transparent)]
-    Outage(#[from] StoreError),
-    /// A handler asks for a verified token on a route where nothing verifies any: a mistake in
-    /// the application.
-    #[error("not verified: there is no `BearerLayer` on this route")]
-    NotVerified,
 }

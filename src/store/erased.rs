@@ -3,8 +3,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Changes, Cursor, Found, ListFilter, PageKey, StoreError, TokenStore};
-use crate::{TokenId, TokenRecord};
+use super::{
+    Changes, Cursor, EventNumber, Found, ListFilter, NumberedEvent, PageKey, StoreError,
+    TokenStore, WriteBatch,
+};
+use crate::{TokenId, TokenRecord, Usage};
 
 /// Any [`TokenStore`] as one type, for programs that choose their store when they start.
 ///
@@ -30,16 +33,12 @@ impl DynTokenStore {
 }
 
 impl TokenStore for DynTokenStore {
-    async fn insert(&self, record: &TokenRecord) -> Result<(), StoreError> {
-        self.0.insert(record).await
-    }
-
     async fn find(&self, id: &TokenId) -> Result<Option<Found>, StoreError> {
         self.0.find(id).await
     }
 
-    async fn update(&self, record: &TokenRecord) -> Result<(), StoreError> {
-        self.0.update(record).await
+    async fn write(&self, batch: &WriteBatch) -> Result<(), StoreError> {
+        self.0.write(batch).await
     }
 
     async fn list(
@@ -59,6 +58,23 @@ impl TokenStore for DynTokenStore {
         self.0.changes_since(cursor, limit).await
     }
 
+    async fn record_usage(&self, batch: &[Usage]) -> Result<(), StoreError> {
+        self.0.record_usage(batch).await
+    }
+
+    async fn usage(&self, ids: &[TokenId]) -> Result<Vec<Usage>, StoreError> {
+        self.0.usage(ids).await
+    }
+
+    async fn events(
+        &self,
+        token: &TokenId,
+        before: Option<EventNumber>,
+        limit: usize,
+    ) -> Result<Vec<NumberedEvent>, StoreError> {
+        self.0.events(token, before, limit).await
+    }
+
     async fn prune(&self, ended_before: Timestamp, limit: usize) -> Result<usize, StoreError> {
         self.0.prune(ended_before, limit).await
     }
@@ -74,9 +90,8 @@ type BoxedFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + S
 
 /// [`TokenStore`] with boxed futures, which makes a trait that can be `dyn`.
 trait Erased: Send + Sync {
-    fn insert<'a>(&'a self, record: &'a TokenRecord) -> BoxedFuture<'a, ()>;
     fn find<'a>(&'a self, id: &'a TokenId) -> BoxedFuture<'a, Option<Found>>;
-    fn update<'a>(&'a self, record: &'a TokenRecord) -> BoxedFuture<'a, ()>;
+    fn write<'a>(&'a self, batch: &'a WriteBatch) -> BoxedFuture<'a, ()>;
     fn list<'a>(
         &'a self,
         filter: &'a ListFilter,
@@ -88,20 +103,24 @@ trait Erased: Send + Sync {
         cursor: Option<&'a Cursor>,
         limit: usize,
     ) -> BoxedFuture<'a, Changes>;
+    fn record_usage<'a>(&'a self, batch: &'a [Usage]) -> BoxedFuture<'a, ()>;
+    fn usage<'a>(&'a self, ids: &'a [TokenId]) -> BoxedFuture<'a, Vec<Usage>>;
+    fn events<'a>(
+        &'a self,
+        token: &'a TokenId,
+        before: Option<EventNumber>,
+        limit: usize,
+    ) -> BoxedFuture<'a, Vec<NumberedEvent>>;
     fn prune(&self, ended_before: Timestamp, limit: usize) -> BoxedFuture<'_, usize>;
 }
 
 impl<S: TokenStore> Erased for S {
-    fn insert<'a>(&'a self, record: &'a TokenRecord) -> BoxedFuture<'a, ()> {
-        Box::pin(TokenStore::insert(self, record))
-    }
-
     fn find<'a>(&'a self, id: &'a TokenId) -> BoxedFuture<'a, Option<Found>> {
         Box::pin(TokenStore::find(self, id))
     }
 
-    fn update<'a>(&'a self, record: &'a TokenRecord) -> BoxedFuture<'a, ()> {
-        Box::pin(TokenStore::update(self, record))
+    fn write<'a>(&'a self, batch: &'a WriteBatch) -> BoxedFuture<'a, ()> {
+        Box::pin(TokenStore::write(self, batch))
     }
 
     fn list<'a>(
@@ -119,6 +138,23 @@ impl<S: TokenStore> Erased for S {
         limit: usize,
     ) -> BoxedFuture<'a, Changes> {
         Box::pin(TokenStore::changes_since(self, cursor, limit))
+    }
+
+    fn record_usage<'a>(&'a self, batch: &'a [Usage]) -> BoxedFuture<'a, ()> {
+        Box::pin(TokenStore::record_usage(self, batch))
+    }
+
+    fn usage<'a>(&'a self, ids: &'a [TokenId]) -> BoxedFuture<'a, Vec<Usage>> {
+        Box::pin(TokenStore::usage(self, ids))
+    }
+
+    fn events<'a>(
+        &'a self,
+        token: &'a TokenId,
+        before: Option<EventNumber>,
+        limit: usize,
+    ) -> BoxedFuture<'a, Vec<NumberedEvent>> {
+        Box::pin(TokenStore::events(self, token, before, limit))
     }
 
     fn prune(&self, ended_before: Timestamp, limit: usize) -> BoxedFuture<'_, usize> {

@@ -62,10 +62,8 @@ impl Error for StoreError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
-    /// `insert` of an id that is there.
-    #[error("already has this record")]
-    AlreadyExists,
-    /// `update` of a record that changed meanwhile, or that is not there.
+    /// A stored record is not as the write expects: it changed meanwhile, is not there, or is
+    /// there already.
     #[error("conflict")]
     Conflict,
     /// The store cannot be reached or is too busy: trying again later may help.

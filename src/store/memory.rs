@@ -4,16 +4,16 @@ use core::{
 };
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard},
 };
 
 use jiff::Timestamp;
 
 use super::{
-    Change, Changes, Cursor, Found, ListFilter, PageKey, Revision, StoreError, StoreErrorKind,
-    TokenStore,
+    Change, Changes, Cursor, EventNumber, Found, ListFilter, NumberedEvent, PageKey, Revision,
+    StoreError, StoreErrorKind, TokenStore, WriteBatch,
 };
-use crate::{TokenId, TokenRecord};
+use crate::{Event, TokenId, TokenRecord, Usage, sharded::Sharded};
 
 /// Keeps records in this process's memory: for tests, and for services that load their tokens
 /// from configuration.
@@ -29,26 +29,34 @@ pub struct MemoryStore {
 
 #[derive(Default)]
 struct Shared {
-    shards: Shards,
+    shards: Sharded<RwLock<Records>>,
     /// Increased after the record of a change is in its shard, so that a reader who first reads
     /// this and then the shard sees every change up to it.
     head: AtomicU64,
     /// Held by every writer.
     history: Mutex<History>,
+    usage: Mutex<HashMap<TokenId, Usage>>,
 }
+
+/// Hashed with a fast function: ids come out of a random number generator or a hash here, so
+/// nobody can choose those in the map and make it slow.
+type Records = HashMap<TokenId, Arc<TokenRecord>, foldhash::fast::RandomState>;
 
 #[derive(Default)]
 struct History {
     order: BTreeMap<PageKey, Arc<TokenRecord>>,
     /// The latest changes, the newest last; the first has revision `head - len + 1`.
     changes: VecDeque<TokenId>,
+    /// The latest events, the newest last, which has the number `events_written`.
+    events: VecDeque<Event>,
+    events_written: u64,
 }
 
 /// There is only one history of a store in memory: it is gone when the process is.
 const INCARNATION: u64 = 1;
 
-/// How many changes are kept for readers.
-const CHANGES_KEPT: usize = 10_000;
+/// How many changes are kept for readers, and how many events.
+const KEPT: usize = 10_000;
 
 impl MemoryStore {
     /// An empty store.
@@ -61,39 +69,61 @@ impl MemoryStore {
         // No writer panics halfway, so a poisoned lock guards whole data.
         self.shared.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn usage(&self) -> MutexGuard<'_, HashMap<TokenId, Usage>> {
+        self.shared.usage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn record(&self, id: &TokenId) -> Option<Arc<TokenRecord>> {
+        let shard = self.shared.shards.of(id).read().unwrap_or_else(PoisonError::into_inner);
+        shard.get(id).map(Arc::clone)
+    }
+
+    fn shard(&self, id: &TokenId) -> RwLockWriteGuard<'_, Records> {
+        self.shared.shards.of(id).write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For readers of both, the shard comes last: see [`Shared::head`].
+    fn put(&self, history: &mut History, record: &TokenRecord) {
+        let record = Arc::new(record.clone());
+        history.order.insert(PageKey::of(&record), Arc::clone(&record));
+        self.shard(&record.id).insert(record.id, record);
+    }
+}
+
+/// Appends to what is kept, and drops the oldest beyond.
+fn keep<T>(kept: &mut VecDeque<T>, new: T) {
+    if kept.len() == KEPT {
+        kept.pop_front();
+    }
+    kept.push_back(new);
 }
 
 impl TokenStore for MemoryStore {
-    async fn insert(&self, record: &TokenRecord) -> Result<(), StoreError> {
-        let mut history = self.history();
-        if self.shared.shards.find(&record.id).is_some() {
-            return Err(StoreError::new(StoreErrorKind::AlreadyExists, "insert a record"));
-        }
-        let record = Arc::new(record.clone());
-        history.order.insert(PageKey::of(&record), Arc::clone(&record));
-        self.shared.shards.insert(record);
-        Ok(())
-    }
-
     async fn find(&self, id: &TokenId) -> Result<Option<Found>, StoreError> {
         let as_of = Revision(self.shared.head.load(Ordering::Acquire));
-        Ok(self.shared.shards.find(id).map(|record| Found { record, as_of }))
+        Ok(self.record(id).map(|record| Found { record, as_of }))
     }
 
-    async fn update(&self, record: &TokenRecord) -> Result<(), StoreError> {
+    async fn write(&self, batch: &WriteBatch) -> Result<(), StoreError> {
         let mut history = self.history();
-        let stored = self.shared.shards.find(&record.id);
-        if stored.and_then(|stored| stored.version.checked_add(1)) != Some(record.version) {
-            return Err(StoreError::new(StoreErrorKind::Conflict, "update a record"));
+        let version = |id| self.record(&id).map(|record| record.version);
+        if batch.expectations().any(|(id, expected)| version(id) != expected) {
+            return Err(StoreError::new(StoreErrorKind::Conflict, "write records"));
         }
-        let record = Arc::new(record.clone());
-        history.order.insert(PageKey::of(&record), Arc::clone(&record));
-        if history.changes.len() == CHANGES_KEPT {
-            history.changes.pop_front();
+        let WriteBatch { inserts, updates, unchanged: _, events } = batch;
+        for record in inserts {
+            self.put(&mut history, record);
         }
-        history.changes.push_back(record.id);
-        self.shared.shards.insert(record);
-        self.shared.head.fetch_add(1, Ordering::Release);
+        for record in updates {
+            self.put(&mut history, record);
+            keep(&mut history.changes, record.id);
+            self.shared.head.fetch_add(1, Ordering::Release);
+        }
+        for event in events {
+            keep(&mut history.events, event.clone());
+            history.events_written = history.events_written.saturating_add(1);
+        }
         Ok(())
     }
 
@@ -141,6 +171,43 @@ impl TokenStore for MemoryStore {
         Ok(Changes::Since { changes, next })
     }
 
+    async fn record_usage(&self, batch: &[Usage]) -> Result<(), StoreError> {
+        for new in batch {
+            // The lock order of `prune`: a token that exists now is not pruned meanwhile.
+            let _history = self.history();
+            if self.record(&new.id).is_some() {
+                let mut usage = self.usage();
+                let kept = usage.entry(new.id).or_insert_with(|| new.clone());
+                if kept.last_used_at < new.last_used_at {
+                    *kept = new.clone();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn usage(&self, ids: &[TokenId]) -> Result<Vec<Usage>, StoreError> {
+        let usage = self.usage();
+        Ok(ids.iter().filter_map(|id| usage.get(id).cloned()).collect())
+    }
+
+    async fn events(
+        &self,
+        token: &TokenId,
+        before: Option<EventNumber>,
+        limit: usize,
+    ) -> Result<Vec<NumberedEvent>, StoreError> {
+        let history = self.history();
+        let numbers = (1..=history.events_written).rev();
+        let newest_first = numbers.map(EventNumber).zip(history.events.iter().rev());
+        Ok(newest_first
+            .filter(|(number, _)| before.is_none_or(|before| *number < before))
+            .filter(|(_, event)| event.token.as_ref() == Some(token))
+            .map(|(number, event)| NumberedEvent { number, event: event.clone() })
+            .take(limit)
+            .collect())
+    }
+
     async fn prune(&self, ended_before: Timestamp, limit: usize) -> Result<usize, StoreError> {
         let mut history = self.history();
         let ended = |record: &TokenRecord| record.ends_at().is_some_and(|end| end < ended_before);
@@ -153,7 +220,8 @@ impl TokenStore for MemoryStore {
             .collect();
         for key in &ended {
             history.order.remove(key);
-            self.shared.shards.remove(&key.id);
+            self.shard(&key.id).remove(&key.id);
+            self.usage().remove(&key.id);
         }
         Ok(ended.len())
     }
@@ -162,40 +230,5 @@ impl TokenStore for MemoryStore {
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryStore").finish_non_exhaustive()
-    }
-}
-
-/// Hashed with a fast function: ids are drawn at random here, so nobody can choose those in the
-/// map and make it slow.
-type Shard = RwLock<HashMap<TokenId, Arc<TokenRecord>, foldhash::fast::RandomState>>;
-
-/// A map in shards, each with its own lock, so that no lock is shared by all requests. The first
-/// character of an id picks its shard: an ASCII code, 62 of which occur equally often.
-struct Shards([Shard; 128]);
-
-impl Default for Shards {
-    fn default() -> Self {
-        Self(std::array::from_fn(|_| Shard::default()))
-    }
-}
-
-impl Shards {
-    fn shard(&self, id: &TokenId) -> &Shard {
-        let [first_character, ..] = id.as_bytes();
-        let [any, ..] = &self.0;
-        self.0.get(usize::from(*first_character)).unwrap_or(any)
-    }
-
-    fn find(&self, id: &TokenId) -> Option<Arc<TokenRecord>> {
-        self.shard(id).read().unwrap_or_else(PoisonError::into_inner).get(id).map(Arc::clone)
-    }
-
-    fn insert(&self, record: Arc<TokenRecord>) {
-        let mut shard = self.shard(&record.id).write().unwrap_or_else(PoisonError::into_inner);
-        shard.insert(record.id, record);
-    }
-
-    fn remove(&self, id: &TokenId) {
-        self.shard(id).write().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 }

@@ -1,5 +1,6 @@
 //! Where records are kept: the [`TokenStore`] trait, its contract, and the back ends.
 
+mod batch;
 mod erased;
 mod error;
 mod memory;
@@ -11,18 +12,19 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+pub use batch::WriteBatch;
 pub use erased::DynTokenStore;
 pub use error::{StoreError, StoreErrorKind};
 pub use memory::MemoryStore;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStore};
 
-use crate::{Principal, Project, TokenId, TokenRecord, clock::to_microseconds};
+use crate::{Event, Principal, Project, TokenId, TokenRecord, Usage, clock::to_microseconds};
 
-/// Keeps token records.
+/// Keeps token records, when tokens were last used, and what happened to them.
 ///
-/// A store inserts, reads, compares-and-sets, lists and reports changes; what a change means is
-/// decided elsewhere, so a back end is one file and cannot get the rules of a token's life wrong.
+/// A store reads, compares-and-sets, lists and reports changes; what a change means is decided
+/// elsewhere, so a back end is one file and cannot get the rules of a token's life wrong.
 /// Implementations write plain `async fn`. A program that wants one type for all stores uses
 /// [`DynTokenStore`].
 ///
@@ -31,32 +33,24 @@ use crate::{Principal, Project, TokenId, TokenRecord, clock::to_microseconds};
 ///
 /// # Contract
 ///
-/// - **Durable and linearizable.** When `insert`, `update` or `prune` returns `Ok`, the change
-///   survives a crash, and every later `find`, `list` and `changes_since`, from any process,
-///   sees it. A store never reads from a replica that lags behind.
+/// - **Durable and linearizable.** When `write` or `prune` returns `Ok`, the change survives a
+///   crash, and every later `find`, `list` and `changes_since`, from any process, sees it. A
+///   store never reads from a replica that lags behind.
 /// - **Atomic.** Each method happens wholly or not at all. If it fails with
 ///   [`StoreErrorKind::Unavailable`] or [`Other`](StoreErrorKind::Other), a write may have
 ///   happened or not; otherwise it has not.
 /// - **Faithful.** A record comes back as it was written. Its timestamps are whole microseconds;
 ///   a store need not keep more. Texts compare byte by byte (as with `COLLATE "C"`).
-/// - **Changes in commit order.** Each `update` increases the store's [`Revision`] and notes
-///   the token's id under it, in the same transaction, so that whoever reads the notes in order
-///   misses none. An `insert` need not be noted (what does not exist is never cached), nor a
-///   `prune` (what is pruned is dead).
+/// - **Changes in commit order.** Each record that `write` replaces increases the store's
+///   [`Revision`], and its id is noted under it, in the same transaction, so that whoever reads
+///   the notes in order misses none. An insert need not be noted (what does not exist is never
+///   cached), nor a `prune` (what is pruned is dead).
 /// - **Errors by kind.** See [`StoreErrorKind`]. A store that cannot answer says so; it never
 ///   answers "not found" instead.
 /// - **Cancellation.** A future may be dropped at any point. A write that had begun may then
 ///   happen or not.
 /// - **No blocking.** The futures do not block the thread that polls them.
 pub trait TokenStore: Send + Sync + 'static {
-    /// Adds a new record.
-    ///
-    /// # Errors
-    ///
-    /// [`AlreadyExists`](StoreErrorKind::AlreadyExists) if there is a record of this id, which
-    /// is left as it is; else see [`StoreErrorKind`].
-    fn insert(&self, record: &TokenRecord) -> impl Future<Output = Result<(), StoreError>> + Send;
-
     /// Reads the record of an id, with a revision as of which it was read; `None` if there is
     /// none.
     ///
@@ -70,16 +64,17 @@ pub trait TokenStore: Send + Sync + 'static {
     /// record.
     fn find(&self, id: &TokenId) -> impl Future<Output = Result<Option<Found>, StoreError>> + Send;
 
-    /// Replaces the record of the same id, if the stored version is `record.version - 1`.
+    /// Adds and replaces records and appends events, all in one transaction, provided that the
+    /// stored records are as the batch expects ([`WriteBatch`] says how).
     ///
     /// Callers do not change the fields that never change ([`TokenRecord`] says which); a store
     /// need not check.
     ///
     /// # Errors
     ///
-    /// [`Conflict`](StoreErrorKind::Conflict) if the stored version is another one or there is
-    /// no such record; nothing is changed then. Else see [`StoreErrorKind`].
-    fn update(&self, record: &TokenRecord) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// [`Conflict`](StoreErrorKind::Conflict) if a stored record is not as expected; nothing is
+    /// written then. Else see [`StoreErrorKind`].
+    fn write(&self, batch: &WriteBatch) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Reads up to `limit` records that match `filter`, the newest first: by
     /// [`PageKey`], descending, from the first one after (that is, below) `after`.
@@ -112,8 +107,46 @@ pub trait TokenStore: Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<Changes, StoreError>> + Send;
 
+    /// Keeps for each token when and from where it was last used.
+    ///
+    /// Never goes back: a usage that is not after the one that is kept changes nothing. Usages of
+    /// tokens that do not exist are ignored. `batch` is sorted by id, so that two writers lock
+    /// rows in the same order, and names each id once. It must not contend with the records: this
+    /// is the most frequent write, and none of them is a change of a record.
+    ///
+    /// # Errors
+    ///
+    /// See [`StoreErrorKind`].
+    fn record_usage(&self, batch: &[Usage]) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Reads what is kept of these tokens' usage, in any order; of a token that was never used,
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// See [`StoreErrorKind`].
+    fn usage(&self, ids: &[TokenId])
+    -> impl Future<Output = Result<Vec<Usage>, StoreError>> + Send;
+
+    /// Reads up to `limit` events of one token, the newest first, from the first one before
+    /// (that is, below) `before`.
+    ///
+    /// `limit` is at least 1. Fewer than `limit` mean that there are no more. A store keeps at
+    /// least the latest 10,000 events of all tokens together; a durable one keeps all, also of
+    /// tokens that were pruned.
+    ///
+    /// # Errors
+    ///
+    /// See [`StoreErrorKind`].
+    fn events(
+        &self,
+        token: &TokenId,
+        before: Option<EventNumber>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<NumberedEvent>, StoreError>> + Send;
+
     /// Deletes up to `limit` records whose [`ends_at`](TokenRecord::ends_at) is before
-    /// `ended_before`, and tells how many.
+    /// `ended_before`, with their usage, and tells how many. Their events stay.
     ///
     /// `limit` is at least 1. Fewer than `limit` mean that there are no more.
     ///
@@ -176,6 +209,20 @@ pub enum Changes {
         /// Where to go on.
         next: Cursor,
     },
+}
+
+/// The place of an event in the order in which a store wrote them: at least 1, increasing, perhaps
+/// with gaps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventNumber(pub u64);
+
+/// An event as [`TokenStore::events`] read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NumberedEvent {
+    /// Its place.
+    pub number: EventNumber,
+    /// The event.
+    pub event: Event,
 }
 
 /// Which records [`TokenStore::list`] reads: those that match every field that is set.

@@ -40,6 +40,12 @@ pub(crate) fn fill_random<R: TryCryptoRng + ?Sized>(
     }
 }
 
+/// One character of the alphabet for each byte.
+pub(crate) fn character_of(byte: u8) -> u8 {
+    // A remainder by 62 is always an index of the alphabet.
+    ALPHABET.get(usize::from(byte % 62)).copied().unwrap_or(b'0')
+}
+
 /// The CRC-32/ISO-HDLC of `bytes` as base62 digits, most significant first, padded with `0`.
 ///
 /// The code of GitHub's and npm's tokens, so that existing scanners can check ours offline.

@@ -57,7 +57,15 @@ impl Token {
         prefix: &Prefix,
         rng: &mut R,
     ) -> Result<Self, R::Error> {
-        let id = TokenId::generate(rng)?;
+        Self::generate_with_id(TokenId::generate(rng)?, prefix, rng)
+    }
+
+    /// Draws a secret for an id that is given.
+    pub(crate) fn generate_with_id<R: TryCryptoRng + ?Sized>(
+        id: TokenId,
+        prefix: &Prefix,
+        rng: &mut R,
+    ) -> Result<Self, R::Error> {
         let capacity = prefix.as_bytes().len().saturating_add(LEN_AFTER_PREFIX);
         // The secret is drawn into its final place: a moved array or a grown `String` would
         // leave copies of it behind.

@@ -16,6 +16,7 @@ CREATE TABLE {prefix}token (
     name TEXT NOT NULL,
     owner TEXT NOT NULL,
     created_by TEXT NOT NULL,
+    created_through TEXT,
     -- Separated by spaces.
     scopes TEXT NOT NULL,
     -- A JSON object of strings.
@@ -31,6 +32,8 @@ CREATE TABLE {prefix}token (
     predecessor TEXT,
     successor TEXT,
     overlap_ends_at INTEGER,
+    -- Whether the predecessor's overlap ends when this token is first used.
+    retires_predecessor INTEGER,
     -- When the token is dead for good: computed by the program, which prunes by it.
     ends_at INTEGER
 ) STRICT, WITHOUT ROWID;
@@ -54,5 +57,32 @@ CREATE TABLE {prefix}token_change (
     revision INTEGER PRIMARY KEY,
     id TEXT NOT NULL
 ) STRICT;
+
+-- Apart from the records, since it is written so much more often.
+CREATE TABLE {prefix}token_usage (
+    id TEXT PRIMARY KEY NOT NULL,
+    last_used_at INTEGER NOT NULL,
+    client_address TEXT,
+    user_agent TEXT
+) STRICT, WITHOUT ROWID;
+
+-- What happened, appended in the transaction of the change and never changed: the audit log.
+CREATE TABLE {prefix}token_event (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    -- What the event is about; absent if it is about no single token.
+    token TEXT,
+    project TEXT,
+    -- Such as created, rotated, revoked.
+    type TEXT NOT NULL,
+    -- Who did it, and the token through which they did it.
+    by_principal TEXT,
+    by_token TEXT,
+    -- All there is to know of this type of event: a JSON object.
+    detail TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX {prefix}token_event_by_token ON {prefix}token_event (token, number)
+    WHERE token IS NOT NULL;
 
 INSERT INTO {prefix}token_migration (version, breaking) VALUES (1, 1);

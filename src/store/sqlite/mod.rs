@@ -1,5 +1,6 @@
 //! SQLite, the embedded default.
 
+mod event;
 mod row;
 mod schema;
 mod threads;
@@ -14,17 +15,17 @@ use std::{
 };
 
 use jiff::Timestamp;
-use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params_from_iter};
 
 use self::{
     schema::{Schema, Statements},
     threads::{Readers, Writer},
 };
 use super::{
-    Change, Changes, Cursor, Found, ListFilter, PageKey, Revision, StoreError, StoreErrorKind,
-    TokenStore,
+    Change, Changes, Cursor, EventNumber, Found, ListFilter, NumberedEvent, PageKey, Revision,
+    StoreError, StoreErrorKind, TokenStore, WriteBatch,
 };
-use crate::{TokenId, TokenRecord};
+use crate::{Event, TokenId, TokenRecord, Usage};
 
 /// How many changes are kept for readers.
 const CHANGES_KEPT: i64 = 100_000;
@@ -34,7 +35,7 @@ const CHANGES_KEPT: i64 = 100_000;
 /// # Defaults
 ///
 /// - table prefix: `api_`, so that the tables are `api_token`, `api_token_head`,
-///   `api_token_change` and `api_token_migration`
+///   `api_token_change`, `api_token_usage`, `api_token_event` and `api_token_migration`
 /// - busy timeout: 5 seconds
 ///
 /// ```
@@ -261,28 +262,6 @@ impl SqliteStore {
 }
 
 impl TokenStore for SqliteStore {
-    async fn insert(&self, record: &TokenRecord) -> Result<(), StoreError> {
-        let statements = self.statements();
-        let values = row::values(record)?;
-        let insert = move |connection: &Connection| {
-            let mut insert = connection.prepare_cached(&statements.insert)?;
-            insert.execute(params_from_iter(values)).map(drop)
-        };
-        self.shared
-            .writer
-            .write(move |connection| {
-                insert(connection).map_err(|error| match error.sqlite_error() {
-                    Some(cause)
-                        if cause.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY =>
-                    {
-                        StoreError::new(StoreErrorKind::AlreadyExists, "insert a record")
-                    }
-                    _ => error_of("insert a record", error),
-                })
-            })
-            .await
-    }
-
     async fn find(&self, id: &TokenId) -> Result<Option<Found>, StoreError> {
         let statements = self.statements();
         let id = *id;
@@ -302,30 +281,15 @@ impl TokenStore for SqliteStore {
             .await
     }
 
-    async fn update(&self, record: &TokenRecord) -> Result<(), StoreError> {
+    async fn write(&self, batch: &WriteBatch) -> Result<(), StoreError> {
         let statements = self.statements();
-        let values = row::values(record)?;
-        let id = record.id;
-        let update = move |connection: &Connection| {
-            let mut update = connection.prepare_cached(&statements.update)?;
-            if update.execute(params_from_iter(values))? == 0 {
-                return Ok(false);
-            }
-            let revision: i64 = connection
-                .prepare_cached(&statements.advance_head)?
-                .query_row([], |row| row.get(0))?;
-            let mut note = connection.prepare_cached(&statements.note_change)?;
-            note.execute((revision, id.as_str()))?;
-            let mut forget = connection.prepare_cached(&statements.forget_changes)?;
-            forget.execute([revision.saturating_sub(CHANGES_KEPT)])?;
-            Ok(true)
-        };
+        let write = Write::of(batch)?;
         self.shared
             .writer
-            .write(move |connection| match update(connection) {
+            .write(move |connection| match write.apply(connection, &statements) {
                 Ok(true) => Ok(()),
-                Ok(false) => Err(StoreError::new(StoreErrorKind::Conflict, "update a record")),
-                Err(error) => Err(error_of("update a record", error)),
+                Ok(false) => Err(StoreError::new(StoreErrorKind::Conflict, "write records")),
+                Err(error) => Err(error_of("write records", error)),
             })
             .await
     }
@@ -371,16 +335,141 @@ impl TokenStore for SqliteStore {
             .await
     }
 
+    async fn record_usage(&self, batch: &[Usage]) -> Result<(), StoreError> {
+        let statements = self.statements();
+        let batch = batch.to_vec();
+        self.shared
+            .writer
+            .write(move |connection| {
+                let error = failed("record usage");
+                let mut record =
+                    connection.prepare_cached(&statements.record_usage).map_err(&error)?;
+                for usage in batch {
+                    let address = usage.client_address.map(|address| address.to_string());
+                    let at = usage.last_used_at.as_microsecond();
+                    record
+                        .execute((usage.id.as_str(), at, address, usage.user_agent))
+                        .map_err(&error)?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    async fn usage(&self, ids: &[TokenId]) -> Result<Vec<Usage>, StoreError> {
+        let statements = self.statements();
+        let ids = ids.to_vec();
+        self.shared
+            .lists
+            .read(move |connection| {
+                let error = failed("read usage");
+                let mut read = connection.prepare_cached(&statements.usage).map_err(&error)?;
+                let mut usages = Vec::new();
+                for id in ids {
+                    let mut rows = read.query([id.as_str()]).map_err(&error)?;
+                    if let Some(row) = rows.next().map_err(&error)? {
+                        usages.push(event::usage(id, row, &statements.token_table)?);
+                    }
+                }
+                Ok(usages)
+            })
+            .await
+    }
+
+    async fn events(
+        &self,
+        token: &TokenId,
+        before: Option<EventNumber>,
+        limit: usize,
+    ) -> Result<Vec<NumberedEvent>, StoreError> {
+        let statements = self.statements();
+        let token = *token;
+        let before = before
+            .map_or(i64::MAX, |EventNumber(number)| i64::try_from(number).unwrap_or(i64::MAX));
+        self.shared
+            .lists
+            .read(move |connection| {
+                let error = failed("read events");
+                let mut read = connection.prepare_cached(&statements.events).map_err(&error)?;
+                let mut rows =
+                    read.query((token.as_str(), before, bounded(limit))).map_err(&error)?;
+                let mut events = Vec::new();
+                while let Some(row) = rows.next().map_err(&error)? {
+                    events.push(event::event(row, &statements.token_table)?);
+                }
+                Ok(events)
+            })
+            .await
+    }
+
     async fn prune(&self, ended_before: Timestamp, limit: usize) -> Result<usize, StoreError> {
         let statements = self.statements();
         self.shared
             .writer
             .write(move |connection| {
                 let error = failed("prune records");
+                connection
+                    .prepare_cached(&statements.prune_usage)
+                    .and_then(|mut prune| {
+                        prune.execute((ended_before.as_microsecond(), bounded(limit)))
+                    })
+                    .map_err(&error)?;
                 let mut prune = connection.prepare_cached(&statements.prune).map_err(&error)?;
                 prune.execute((ended_before.as_microsecond(), bounded(limit))).map_err(&error)
             })
             .await
+    }
+}
+
+/// A batch as the thread takes it: owned, its records as values of their rows.
+struct Write {
+    expectations: Vec<(TokenId, Option<u32>)>,
+    inserts: Vec<row::Values>,
+    updates: Vec<(TokenId, row::Values)>,
+    events: Vec<Event>,
+}
+
+impl Write {
+    fn of(batch: &WriteBatch) -> Result<Self, StoreError> {
+        let values = |record: &TokenRecord| Ok((record.id, row::values(record)?));
+        Ok(Self {
+            expectations: batch.expectations().collect(),
+            inserts: batch.inserts.iter().map(row::values).collect::<Result<_, _>>()?,
+            updates: batch.updates.iter().map(values).collect::<Result<_, StoreError>>()?,
+            events: batch.events.clone(),
+        })
+    }
+
+    /// Whether the stored records were as expected; else nothing is written.
+    fn apply(self, connection: &Connection, statements: &Statements) -> rusqlite::Result<bool> {
+        let mut version = connection.prepare_cached(&statements.version)?;
+        for (id, expected) in self.expectations {
+            let stored: Option<u32> =
+                version.query_row([id.as_str()], |row| row.get(0)).optional()?;
+            if stored != expected {
+                return Ok(false);
+            }
+        }
+        for values in self.inserts {
+            let mut insert = connection.prepare_cached(&statements.insert)?;
+            insert.execute(params_from_iter(values))?;
+        }
+        for (id, values) in self.updates {
+            let mut update = connection.prepare_cached(&statements.update)?;
+            update.execute(params_from_iter(values))?;
+            let revision: i64 = connection
+                .prepare_cached(&statements.advance_head)?
+                .query_row([], |row| row.get(0))?;
+            let mut note = connection.prepare_cached(&statements.note_change)?;
+            note.execute((revision, id.as_str()))?;
+            let mut forget = connection.prepare_cached(&statements.forget_changes)?;
+            forget.execute([revision.saturating_sub(CHANGES_KEPT)])?;
+        }
+        for event in self.events {
+            let mut append = connection.prepare_cached(&statements.append_event)?;
+            append.execute(params_from_iter(event::values(&event)))?;
+        }
+        Ok(true)
     }
 }
 

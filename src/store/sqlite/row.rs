@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Everything below goes by this order. The update statement relies on the first two.
-pub(super) const COLUMNS: [&str; 22] = [
+pub(super) const COLUMNS: [&str; 24] = [
     "id",
     "version",
     "prefix",
@@ -20,6 +20,7 @@ pub(super) const COLUMNS: [&str; 22] = [
     "name",
     "owner",
     "created_by",
+    "created_through",
     "scopes",
     "metadata",
     "created_at",
@@ -33,6 +34,7 @@ pub(super) const COLUMNS: [&str; 22] = [
     "predecessor",
     "successor",
     "overlap_ends_at",
+    "retires_predecessor",
     "ends_at",
 ];
 
@@ -49,6 +51,7 @@ pub(super) fn values(record: &TokenRecord) -> Result<Values, StoreError> {
         name,
         owner,
         created_by,
+        created_through,
         scopes,
         metadata,
         created_at,
@@ -74,6 +77,7 @@ pub(super) fn values(record: &TokenRecord) -> Result<Values, StoreError> {
         text(name),
         text(owner),
         text(created_by),
+        optional_text(created_through.as_ref()),
         text(scopes),
         Box::new(metadata),
         microsecond(Some(*created_at)),
@@ -81,12 +85,13 @@ pub(super) fn values(record: &TokenRecord) -> Result<Values, StoreError> {
         microsecond(*expires_at),
         Box::new(*disabled),
         microsecond(revocation.as_ref().map(|revocation| revocation.at)),
-        optional_text(revocation.as_ref().map(|revocation| &revocation.by)),
+        optional_text(revocation.as_ref().and_then(|revocation| revocation.by.as_ref())),
         optional_text(revocation.as_ref().and_then(|revocation| revocation.reason.as_ref())),
         optional_text(rotation.map(|rotation| rotation.family)),
         optional_text(rotation.and_then(|rotation| rotation.predecessor)),
         optional_text(successor.map(|successor| successor.id)),
         microsecond(successor.map(|successor| successor.overlap_ends_at)),
+        Box::new(rotation.map(|rotation| rotation.retires_predecessor)),
         microsecond(record.ends_at()),
     ])
 }
@@ -102,13 +107,11 @@ fn optional_text(value: Option<impl ToString>) -> Box<dyn ToSql + Send> {
 /// Reads the record that a row of [`COLUMNS`] holds; `table` is for errors.
 pub(super) fn record(row: &Row<'_>, table: &str) -> Result<TokenRecord, StoreError> {
     let row = Reader { row, table };
-    let revocation = match (row.time("revoked_at")?, row.optional("revoked_by")?) {
-        (Some(at), Some(by)) => {
-            Some(Revocation { at, by, reason: row.optional("revocation_reason")? })
-        }
-        (None, None) => None,
-        (None, Some(_)) => return Err(row.corrupt("revoked_at")),
-        (Some(_), None) => return Err(row.corrupt("revoked_by")),
+    let by = row.optional("revoked_by")?;
+    let revocation = match row.time("revoked_at")? {
+        Some(at) => Some(Revocation { at, by, reason: row.optional("revocation_reason")? }),
+        None if by.is_none() => None,
+        None => return Err(row.corrupt("revoked_at")),
     };
     let successor = match (row.optional("successor")?, row.time("overlap_ends_at")?) {
         (Some(id), Some(overlap_ends_at)) => Some(Successor { id, overlap_ends_at }),
@@ -116,8 +119,14 @@ pub(super) fn record(row: &Row<'_>, table: &str) -> Result<TokenRecord, StoreErr
         (None, Some(_)) => return Err(row.corrupt("successor")),
         (Some(_), None) => return Err(row.corrupt("overlap_ends_at")),
     };
+    let retires_predecessor: Option<bool> = row.get("retires_predecessor")?;
     let rotation = match (row.optional("family")?, row.optional("predecessor")?) {
-        (Some(family), predecessor) => Some(Rotation { family, predecessor, successor }),
+        (Some(family), predecessor) => Some(Rotation {
+            family,
+            predecessor,
+            successor,
+            retires_predecessor: retires_predecessor.unwrap_or(false),
+        }),
         (None, None) if successor.is_none() => None,
         (None, _) => return Err(row.corrupt("family")),
     };
@@ -130,6 +139,7 @@ pub(super) fn record(row: &Row<'_>, table: &str) -> Result<TokenRecord, StoreErr
         name: row.parse("name")?,
         owner: row.parse("owner")?,
         created_by: row.parse("created_by")?,
+        created_through: row.optional("created_through")?,
         scopes: row.parse("scopes")?,
         metadata: serde_json::from_str(&metadata).map_err(|_| row.corrupt("metadata"))?,
         created_at: row.time("created_at")?.ok_or_else(|| row.corrupt("created_at"))?,

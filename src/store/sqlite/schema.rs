@@ -126,6 +126,12 @@ pub(super) struct Statements {
     pub(super) forget_changes: String,
     pub(super) head: String,
     pub(super) changes: String,
+    pub(super) version: String,
+    pub(super) record_usage: String,
+    pub(super) usage: String,
+    pub(super) append_event: String,
+    pub(super) events: String,
+    pub(super) prune_usage: String,
     pub(super) prune: String,
 }
 
@@ -158,9 +164,36 @@ impl Statements {
                 "SELECT revision, id FROM {prefix}token_change \
                  WHERE revision > ?1 ORDER BY revision LIMIT ?2"
             ),
+            version: format!("SELECT version FROM {prefix}token WHERE id = ?1"),
+            record_usage: format!(
+                "INSERT INTO {prefix}token_usage \
+                 SELECT ?1, ?2, ?3, ?4 WHERE EXISTS (SELECT 1 FROM {prefix}token WHERE id = ?1) \
+                 ON CONFLICT (id) DO UPDATE SET last_used_at = excluded.last_used_at, \
+                 client_address = excluded.client_address, user_agent = excluded.user_agent \
+                 WHERE last_used_at < excluded.last_used_at"
+            ),
+            usage: format!(
+                "SELECT last_used_at, client_address, user_agent \
+                 FROM {prefix}token_usage WHERE id = ?1"
+            ),
+            append_event: format!(
+                "INSERT INTO {prefix}token_event \
+                 (at, token, project, type, by_principal, by_token, detail) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+            ),
+            events: format!(
+                "SELECT number, at, token, project, by_principal, by_token, detail \
+                 FROM {prefix}token_event WHERE token = ?1 AND number < ?2 \
+                 ORDER BY number DESC LIMIT ?3"
+            ),
+            // The same rows as the statement below, within one transaction.
+            prune_usage: format!(
+                "DELETE FROM {prefix}token_usage WHERE id IN \
+                 (SELECT id FROM {prefix}token WHERE ends_at < ?1 ORDER BY ends_at, id LIMIT ?2)"
+            ),
             prune: format!(
                 "DELETE FROM {prefix}token WHERE id IN \
-                 (SELECT id FROM {prefix}token WHERE ends_at < ?1 LIMIT ?2)"
+                 (SELECT id FROM {prefix}token WHERE ends_at < ?1 ORDER BY ends_at, id LIMIT ?2)"
             ),
         }
     }
@@ -243,6 +276,10 @@ mod tests {
             }
         }
         check(&statements.prune, vec![1.into(), 10.into()], "x_token_by_end");
+        check(&statements.prune_usage, vec![1.into(), 10.into()], "x_token_by_end");
+        let id = || Value::from("0123456789abcdef".to_owned());
+        check(&statements.events, vec![id(), 1.into(), 10.into()], "x_token_event_by_token");
+        check(&statements.usage, vec![id()], "PRIMARY KEY");
         check(&statements.find, vec!["0123456789abcdef".to_owned().into()], "PRIMARY KEY");
     }
 }

@@ -153,8 +153,8 @@ impl Writer {
 
     /// Runs `work` in a transaction, and answers when that is committed.
     ///
-    /// `AlreadyExists` and `Conflict` must mean that `work` has written nothing. Any other error
-    /// undoes the transaction, for all who share it.
+    /// `Conflict` must mean that `work` has written nothing. Any other error undoes the
+    /// transaction, for all who share it.
     pub(super) async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
@@ -165,7 +165,7 @@ impl Writer {
             let failure = match &result {
                 Ok(_) => None,
                 Err(error) => match error.kind() {
-                    StoreErrorKind::AlreadyExists | StoreErrorKind::Conflict => None,
+                    StoreErrorKind::Conflict => None,
                     _ => Some(Failure::of(error)),
                 },
             };

@@ -1,0 +1,246 @@
+use core::fmt;
+use std::{collections::HashMap, sync::Arc};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    Event, EventKind, IssuerError, StoreError, TokenId, TokenRecord, TokenStore, WriteBatch,
+    pending::{Pending, Task},
+    shared::{ROUNDS, Shared, advance},
+};
+
+/// How long one token's reuse is not reported again.
+const REUSE_REPORTED_FOR: SignedDuration = SignedDuration::from_hours(1);
+
+/// The work that no request waits for: writing when tokens were used, digesting tokens again
+/// under a new key, retiring predecessors whose successor is in use, reporting reuse, and
+/// summing up refusals.
+///
+/// With the feature `tokio`, spawn `run_until`. On any other runtime, call
+/// [`tick`](Self::tick) about once a second, and [`flush`](Self::flush) at the end.
+///
+/// A store that is slow or fails delays this work and nothing else: what could not be written
+/// stays in memory, within bounds, and is tried again. What is in memory is lost when the process
+/// dies: at most the usage since the last write.
+pub struct Background<S> {
+    shared: Arc<Shared<S>>,
+    usage_interval: SignedDuration,
+    revoke_family_on_reuse: bool,
+    /// When the reuse of a token was last reported.
+    reported: HashMap<TokenId, Timestamp>,
+}
+
+impl<S: TokenStore> Background<S> {
+    pub(crate) fn new(
+        shared: Arc<Shared<S>>,
+        usage_interval: SignedDuration,
+        revoke_family_on_reuse: bool,
+    ) -> Self {
+        Self { shared, usage_interval, revoke_family_on_reuse, reported: HashMap::new() }
+    }
+
+    /// Does what is due. Cancelling it loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// The first [`StoreError`]. All the rest was tried, and what failed is tried again by the
+    /// next call.
+    pub async fn tick(&mut self) -> Result<(), StoreError> {
+        self.work(false).await
+    }
+
+    /// Does everything now, also what was not due: for the end of a program.
+    ///
+    /// # Errors
+    ///
+    /// As [`tick`](Self::tick).
+    pub async fn flush(&mut self) -> Result<(), StoreError> {
+        self.work(true).await
+    }
+
+    async fn work(&mut self, all: bool) -> Result<(), StoreError> {
+        let shared = Arc::clone(&self.shared);
+        let Some(pending) = &shared.pending else { return Ok(()) };
+        self.report_refusals(pending);
+        let tasks = self.perform_tasks(pending).await;
+        let usage = self.write_usage(pending, all).await;
+        tasks.and(usage)
+    }
+
+    async fn perform_tasks(&mut self, pending: &Pending) -> Result<(), StoreError> {
+        let mut result = Ok(());
+        for (id, task) in pending.waiting() {
+            match self.perform(id, task).await {
+                Ok(()) => pending.done(id, task),
+                Err(error) => result = result.and(Err(error)),
+            }
+        }
+        result
+    }
+
+    fn report_refusals(&self, pending: &Pending) {
+        for (reason, count) in pending.refusals.suppressed() {
+            let kind = EventKind::RefusalsSuppressed { reason, count };
+            self.shared.sink.record(&Event::general(self.shared.now(), None, kind));
+        }
+    }
+
+    async fn write_usage(&self, pending: &Pending, all: bool) -> Result<(), StoreError> {
+        const BATCH: usize = 1000;
+        let now = self.shared.now();
+        for batch in pending.usage.due(now, self.usage_interval, all).chunks(BATCH) {
+            self.shared.store.record_usage(batch).await?;
+            pending.usage.written(batch, now);
+        }
+        let untracked = pending.usage.take_untracked();
+        if untracked > 0 {
+            tracing::warn!(target: "api_tokens", untracked, "no room to note all usage");
+        }
+        Ok(())
+    }
+
+    async fn perform(&mut self, id: TokenId, task: Task) -> Result<(), StoreError> {
+        let done = match task {
+            Task::DigestAgain { version, digest } => {
+                self.replace(id, |record| {
+                    if record.version == version {
+                        record.digest = digest;
+                    }
+                })
+                .await
+            }
+            Task::RetirePredecessor => self.retire_predecessor(id).await,
+            Task::Reused => self.report_reuse(id).await,
+        };
+        match done {
+            Ok(()) => Ok(()),
+            Err(IssuerError::Store(error)) => Err(error),
+            // The token is gone, or has come to another state, in which there is nothing to do.
+            Err(_) => Ok(()),
+        }
+    }
+
+    async fn retire_predecessor(&self, id: TokenId) -> Result<(), IssuerError> {
+        let record = self.shared.read(id).await?.ok_or(IssuerError::NotFound)?;
+        if let Some(predecessor) = record.rotation.and_then(|rotation| rotation.predecessor) {
+            match self.shared.finish_rotation(predecessor, None, true).await {
+                Err(error @ IssuerError::Store(_)) => return Err(error),
+                // Gone, revoked or expired: there is nothing left to retire.
+                _ => {}
+            }
+        }
+        self.replace(id, |record| {
+            if let Some(rotation) = &mut record.rotation {
+                rotation.retires_predecessor = false;
+            }
+        })
+        .await
+    }
+
+    async fn report_reuse(&mut self, id: TokenId) -> Result<(), IssuerError> {
+        let now = self.shared.now();
+        self.reported.retain(|_, at| now.duration_since(*at).abs() < REUSE_REPORTED_FOR);
+        if self.reported.contains_key(&id) {
+            return Ok(());
+        }
+        let record = self.shared.read(id).await?.ok_or(IssuerError::NotFound)?;
+        let event = Event::of(&record, now, None, EventKind::ReuseDetected);
+        self.shared.write(&WriteBatch { events: vec![event], ..WriteBatch::default() }).await?;
+        if self.revoke_family_on_reuse {
+            let reason = "used after it was replaced".parse().ok();
+            self.shared.revoke_family(id, None, reason.as_ref()).await?;
+        }
+        // Last, so that what failed is tried again.
+        self.reported.insert(id, now);
+        Ok(())
+    }
+
+    /// Changes what is no change of the token's life, and so has no event.
+    async fn replace(
+        &self,
+        id: TokenId,
+        replace: impl Fn(&mut TokenRecord),
+    ) -> Result<(), IssuerError> {
+        for _ in 0..ROUNDS {
+            let before = self.shared.read(id).await?.ok_or(IssuerError::NotFound)?;
+            let mut record = before.clone();
+            replace(&mut record);
+            if record == before {
+                return Ok(());
+            }
+            advance(&mut record)?;
+            if self.shared.write(&WriteBatch::update(record)).await? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Does the work until `stop` is ready, then all that is left, for ten seconds at most.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// use api_tokens::{Keyring, MemoryStore, Verifier, prefix};
+    ///
+    /// let (verifier, background) =
+    ///     Verifier::builder(prefix!("acme_live"), &Keyring::unkeyed(), MemoryStore::new()).build();
+    /// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    /// let background = tokio::spawn(background.run_until(async { drop(stopped.await) }));
+    ///
+    /// // … serve, and when that has ended:
+    /// drop(stop);
+    /// background.await?;
+    /// # Ok::<_, tokio::task::JoinError>(()) }).unwrap();
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
+    #[cfg(feature = "tokio")]
+    pub async fn run_until(mut self, stop: impl Future<Output = ()> + Send) {
+        use core::{future::poll_fn, pin::pin, task::Poll, time::Duration};
+
+        use tokio::time::{Instant, timeout, timeout_at};
+
+        const TICK: Duration = Duration::from_secs(1);
+        const END: Duration = Duration::from_secs(10);
+
+        let shared = Arc::clone(&self.shared);
+        let Some(pending) = &shared.pending else { return stop.await };
+        let mut stop = pin!(stop);
+        {
+            let mut work = pin!(async {
+                let mut next_tick = Instant::now();
+                loop {
+                    if timeout_at(next_tick, pending.wake.notified()).await.is_ok() {
+                        report(self.perform_tasks(pending).await);
+                    } else {
+                        report(self.tick().await);
+                        next_tick = Instant::now() + TICK;
+                    }
+                }
+            });
+            poll_fn(|context| match stop.as_mut().poll(context) {
+                Poll::Ready(()) => Poll::Ready(()),
+                Poll::Pending => work.as_mut().poll(context),
+            })
+            .await;
+        }
+        match timeout(END, self.flush()).await {
+            Ok(result) => report(result),
+            Err(_) => {
+                tracing::warn!(target: "api_tokens", "the store was too slow: usage is lost");
+            }
+        }
+    }
+}
+
+#[cfg(feature = "tokio")]
+fn report(result: Result<(), StoreError>) {
+    if let Err(error) = result {
+        tracing::warn!(target: "api_tokens", %error, "background work has to wait");
+    }
+}
+
+impl<S> fmt::Debug for Background<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Background").field("prefix", &self.shared.prefix).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,91 @@
+//! What verifications leave for the background to do, so that no request waits for it.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use crate::{RefusalReason, TokenDigest, TokenId, usage::UsageTracker};
+
+/// How many tokens can wait for something. The next ones are turned away, and come again with
+/// their next use.
+const MAX_TASKS: usize = 10_000;
+
+/// How many refusals of one reason have an event in one tick.
+const EVENTS_PER_TICK: u64 = 10;
+
+pub(crate) struct Pending {
+    pub(crate) usage: UsageTracker,
+    pub(crate) refusals: Refusals,
+    tasks: Mutex<HashMap<Key, Task>>,
+    #[cfg(feature = "tokio")]
+    pub(crate) wake: tokio::sync::Notify,
+}
+
+/// One task of a kind for each token.
+type Key = (TokenId, core::mem::Discriminant<Task>);
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Task {
+    /// Store this digest, made under the current key, if the record still has this version.
+    DigestAgain { version: u32, digest: TokenDigest },
+    /// End the overlap of the token's predecessor: the token has been used.
+    RetirePredecessor,
+    /// The token was presented after its overlap.
+    Reused,
+}
+
+impl Pending {
+    pub(crate) fn new(usage_capacity: usize) -> Self {
+        Self {
+            usage: UsageTracker::new(usage_capacity),
+            refusals: Refusals::default(),
+            tasks: Mutex::default(),
+            #[cfg(feature = "tokio")]
+            wake: tokio::sync::Notify::new(),
+        }
+    }
+
+    pub(crate) fn add(&self, id: TokenId, task: Task) {
+        let mut tasks = self.tasks();
+        let key = (id, core::mem::discriminant(&task));
+        if tasks.len() < MAX_TASKS && tasks.insert(key, task).is_none() {
+            #[cfg(feature = "tokio")]
+            self.wake.notify_one();
+        }
+    }
+
+    pub(crate) fn waiting(&self) -> Vec<(TokenId, Task)> {
+        self.tasks().iter().map(|((id, _), task)| (*id, *task)).collect()
+    }
+
+    pub(crate) fn done(&self, id: TokenId, task: Task) {
+        self.tasks().remove(&(id, core::mem::discriminant(&task)));
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, HashMap<Key, Task>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts refusals by reason, within the present tick.
+#[derive(Default)]
+pub(crate) struct Refusals([AtomicU64; RefusalReason::ALL.len()]);
+
+impl Refusals {
+    /// Counts one, and says whether it should have an event: a flood of requests must not become
+    /// a flood of events.
+    pub(crate) fn count(&self, reason: RefusalReason) -> bool {
+        let before = self.0.get(reason as usize).map(|count| count.fetch_add(1, Ordering::Relaxed));
+        before.is_some_and(|before| before < EVENTS_PER_TICK)
+    }
+
+    /// Begins another tick. Returns how many refusals in the last one had no event.
+    pub(crate) fn suppressed(&self) -> impl Iterator<Item = (RefusalReason, u64)> {
+        RefusalReason::ALL.into_iter().zip(&self.0).filter_map(|(reason, count)| {
+            let suppressed = count.swap(0, Ordering::Relaxed).saturating_sub(EVENTS_PER_TICK);
+            (suppressed > 0).then_some((reason, suppressed))
+        })
+    }
+}

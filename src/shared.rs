@@ -1,0 +1,230 @@
+//! What a verifier, the issuers made from it and its background have in common, and the one way
+//! to change a record.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+
+use crate::{
+    Actor, Clock, Digester, Event, EventKind, EventSink, IssuerError, Prefix, RevocationReason,
+    Status, StoreError, StoreErrorKind, TokenId, TokenRecord, TokenStore, WriteBatch,
+    actor::Limits,
+    clock::to_microseconds,
+    error::Limit,
+    owner::DynOwnerPolicy,
+    pending::Pending,
+    record::Revocation,
+    transition::{Operation, State},
+};
+
+pub(crate) struct Shared<S> {
+    pub(crate) prefix: Prefix,
+    pub(crate) digester: ArcSwap<Digester>,
+    pub(crate) store: S,
+    pub(crate) clock: Box<dyn Clock>,
+    pub(crate) owner_policy: Option<Box<dyn DynOwnerPolicy>>,
+    pub(crate) sink: Box<dyn EventSink>,
+    /// `None` if there is no background.
+    pub(crate) pending: Option<Pending>,
+}
+
+/// How often a change is tried again because somebody else was faster. Each round that is lost is
+/// a change that somebody else made, so that many in a row do not happen.
+pub(crate) const ROUNDS: u32 = 100;
+
+/// The error after [`ROUNDS`].
+pub(crate) fn contended() -> IssuerError {
+    StoreError::new(StoreErrorKind::Conflict, "the records changed again and again").into()
+}
+
+impl<S: TokenStore> Shared<S> {
+    pub(crate) fn now(&self) -> Timestamp {
+        to_microseconds(self.clock.now())
+    }
+
+    pub(crate) async fn read(&self, id: TokenId) -> Result<Option<TokenRecord>, StoreError> {
+        let found = self.store.find(&id).await?;
+        Ok(found.map(|found| Arc::unwrap_or_clone(found.record)))
+    }
+
+    /// Writes a batch, and passes its events on. `false` if a stored record was not as expected.
+    pub(crate) async fn write(&self, batch: &WriteBatch) -> Result<bool, StoreError> {
+        match self.store.write(batch).await {
+            Ok(()) => {
+                for event in &batch.events {
+                    self.sink.record(event);
+                }
+                Ok(true)
+            }
+            Err(error) if error.kind() == StoreErrorKind::Conflict => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// How far an actor can go now; nobody (a policy) can go anywhere.
+    pub(crate) async fn limits(
+        &self,
+        actor: Option<&Actor>,
+        now: Timestamp,
+    ) -> Result<Limits, IssuerError> {
+        let Some(actor) = actor else { return Ok(Limits::default()) };
+        let Some(token) = &actor.token else { return Ok(Limits::new(actor, None)) };
+        let record = self.read(token.id()).await?.ok_or(IssuerError::ActorNotActive(None))?;
+        match record.status(now) {
+            Status::Active if record.prefix == self.prefix => Ok(Limits::new(actor, Some(&record))),
+            // A token of another environment that shares the store is a stranger here.
+            Status::Active => Err(IssuerError::Exceeds(Limit::Project)),
+            status => Err(IssuerError::ActorNotActive(Some(status))),
+        }
+    }
+
+    /// Reads a record that the actor sees and whose state allows the operation.
+    pub(crate) async fn read_for(
+        &self,
+        id: TokenId,
+        operation: Operation,
+        limits: &Limits,
+        now: Timestamp,
+    ) -> Result<TokenRecord, IssuerError> {
+        let record = self.read_visible(id, limits).await?;
+        let state = State::of(&record, now);
+        if state.allows(operation) {
+            Ok(record)
+        } else {
+            Err(IssuerError::NotAllowed { operation, state })
+        }
+    }
+
+    pub(crate) async fn read_visible(
+        &self,
+        id: TokenId,
+        limits: &Limits,
+    ) -> Result<TokenRecord, IssuerError> {
+        let record = self.read(id).await?.ok_or(IssuerError::NotFound)?;
+        if limits.sees(&record.project) { Ok(record) } else { Err(IssuerError::NotFound) }
+    }
+
+    /// Applies `apply` to the newest version of one record, again if somebody else was faster.
+    /// Writes nothing if it changes nothing.
+    pub(crate) async fn change(
+        &self,
+        id: TokenId,
+        operation: Operation,
+        actor: Option<&Actor>,
+        apply: impl Fn(&mut TokenRecord, &Limits, Timestamp) -> Result<EventKind, IssuerError>,
+    ) -> Result<TokenRecord, IssuerError> {
+        for _ in 0..ROUNDS {
+            let now = self.now();
+            let limits = self.limits(actor, now).await?;
+            let before = self.read_for(id, operation, &limits, now).await?;
+            let mut record = before.clone();
+            let kind = apply(&mut record, &limits, now)?;
+            if record == before {
+                return Ok(record);
+            }
+            advance(&mut record)?;
+            let batch = WriteBatch {
+                events: vec![Event::of(&record, now, limits.by, kind)],
+                updates: vec![record.clone()],
+                unchanged: limits.unchanged.into_iter().collect(),
+                ..WriteBatch::default()
+            };
+            if self.write(&batch).await? {
+                return Ok(record);
+            }
+        }
+        Err(contended())
+    }
+
+    pub(crate) async fn revoke(
+        &self,
+        id: TokenId,
+        actor: Option<&Actor>,
+        reason: Option<&RevocationReason>,
+    ) -> Result<TokenRecord, IssuerError> {
+        self.change(id, Operation::Revoke, actor, |record, _, now| {
+            Ok(revoke(record, actor, reason, now))
+        })
+        .await
+    }
+
+    /// Revokes a token and all that it was rotated from and to. Returns how many were not revoked
+    /// before.
+    ///
+    /// No link is ever missing: a token is rotated only after its predecessor's end, so families
+    /// are pruned from their beginning.
+    pub(crate) async fn revoke_family(
+        &self,
+        id: TokenId,
+        actor: Option<&Actor>,
+        reason: Option<&RevocationReason>,
+    ) -> Result<u64, IssuerError> {
+        let mut revoked: u64 = 0;
+        let mut revoke = async |record: TokenRecord| {
+            if record.revocation.is_some() {
+                return Ok(record);
+            }
+            revoked = revoked.saturating_add(1);
+            self.revoke(record.id, actor, reason).await
+        };
+        let first = self.read(id).await?.ok_or(IssuerError::NotFound)?;
+        let mut earlier = first.rotation.and_then(|rotation| rotation.predecessor);
+        // Towards the latest first, which is most likely the one in use.
+        let mut later = Some(first);
+        while let Some(record) = later {
+            // A rotation that came before this shows in the record that it returns.
+            let rotation = revoke(record).await?.rotation;
+            later = match rotation.and_then(|rotation| rotation.successor) {
+                Some(successor) => self.read(successor.id).await?,
+                None => None,
+            };
+        }
+        while let Some(id) = earlier {
+            let Some(record) = self.read(id).await? else { break };
+            earlier = revoke(record).await?.rotation.and_then(|rotation| rotation.predecessor);
+        }
+        Ok(revoked)
+    }
+
+    /// Ends the overlap with the successor now, if it has not ended before.
+    pub(crate) async fn finish_rotation(
+        &self,
+        id: TokenId,
+        actor: Option<&Actor>,
+        by_use: bool,
+    ) -> Result<TokenRecord, IssuerError> {
+        self.change(id, Operation::FinishRotation, actor, |record, _, now| {
+            if let Some(successor) =
+                record.rotation.as_mut().and_then(|rotation| rotation.successor.as_mut())
+            {
+                successor.overlap_ends_at = successor.overlap_ends_at.min(now);
+            }
+            Ok(EventKind::RotationFinished { by_use })
+        })
+        .await
+    }
+}
+
+/// Revokes a record, unless it is: who did it first, when and why stays.
+pub(crate) fn revoke(
+    record: &mut TokenRecord,
+    actor: Option<&Actor>,
+    reason: Option<&RevocationReason>,
+    now: Timestamp,
+) -> EventKind {
+    record.revocation.get_or_insert_with(|| Revocation {
+        at: now,
+        by: actor.map(|actor| actor.principal().clone()),
+        reason: reason.cloned(),
+    });
+    EventKind::Revoked { reason: reason.cloned() }
+}
+
+/// Gives a changed record its version.
+pub(crate) fn advance(record: &mut TokenRecord) -> Result<(), StoreError> {
+    record.version = record.version.checked_add(1).ok_or_else(|| {
+        StoreError::new(StoreErrorKind::Other, "a record's version is at its end")
+    })?;
+    Ok(())
+}

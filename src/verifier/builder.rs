@@ -1,0 +1,133 @@
+use core::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use jiff::SignedDuration;
+
+use super::Verifier;
+use crate::{
+    Clock, EventSink, Keyring, OwnerPolicy, Prefix, SystemClock, TokenStore, TracingSink,
+    background::Background, owner::DynOwnerPolicy, pending::Pending, shared::Shared,
+};
+
+/// Makes a [`Verifier`] and its [`Background`].
+///
+/// # Defaults
+///
+/// - clock: [`SystemClock`]
+/// - events: go to [`TracingSink`], besides the store
+/// - what owners may do: everything that their tokens' scopes say
+/// - a replaced token that is presented after its overlap: an event, and nothing else
+/// - usage: written at most once a minute for each token, of up to 100,000 tokens at a time
+///
+/// ```
+/// use api_tokens::{Keyring, MemoryStore, Verifier, prefix};
+///
+/// let (verifier, background) =
+///     Verifier::builder(prefix!("acme_live"), &Keyring::unkeyed(), MemoryStore::new())
+///         .revoke_family_on_reuse()
+///         .build();
+/// // With the feature `tokio`: tokio::spawn(background.run_until(shutdown));
+/// ```
+#[must_use = "call `build` to make the verifier"]
+pub struct VerifierBuilder<S> {
+    prefix: Prefix,
+    keyring: crate::Digester,
+    store: S,
+    clock: Box<dyn Clock>,
+    sink: Box<dyn EventSink>,
+    owner_policy: Option<Box<dyn DynOwnerPolicy>>,
+    revoke_family_on_reuse: bool,
+    usage_interval: SignedDuration,
+    usage_capacity: usize,
+}
+
+impl<S: TokenStore> VerifierBuilder<S> {
+    pub(super) fn new(prefix: Prefix, keyring: &Keyring, store: S) -> Self {
+        Self {
+            prefix,
+            keyring: keyring.digester(&prefix),
+            store,
+            clock: Box::new(SystemClock),
+            sink: Box::new(TracingSink),
+            owner_policy: None,
+            revoke_family_on_reuse: false,
+            usage_interval: SignedDuration::from_mins(1),
+            usage_capacity: 100_000,
+        }
+    }
+
+    /// Tells the time by another clock than the system's.
+    pub fn clock(self, clock: impl Clock) -> Self {
+        Self { clock: Box::new(clock), ..self }
+    }
+
+    /// Passes events to `sink` instead of [`TracingSink`].
+    pub fn events(self, sink: impl EventSink) -> Self {
+        Self { sink: Box::new(sink), ..self }
+    }
+
+    /// Limits every token to what its owner may still do.
+    pub fn owner_policy(self, policy: impl OwnerPolicy) -> Self {
+        Self { owner_policy: Some(Box::new(policy)), ..self }
+    }
+
+    /// Revokes a whole family when a token of it is presented after its overlap: whoever presents
+    /// it may have stolen it, and its successor with it. Whoever was merely forgotten in a
+    /// rotation cuts off all others, too; that is the price.
+    ///
+    /// It happens in the background, within a moment.
+    pub fn revoke_family_on_reuse(self) -> Self {
+        Self { revoke_family_on_reuse: true, ..self }
+    }
+
+    /// How long to wait at least between two writes of one token's usage. Its first use is
+    /// written within about a second.
+    pub fn usage_interval(self, interval: SignedDuration) -> Self {
+        Self { usage_interval: interval, ..self }
+    }
+
+    /// Of how many tokens usage is kept in memory at a time: of those that were used within the
+    /// last interval, or could not be written yet. An entry takes about 150 bytes and up to 200
+    /// for the user agent. Beyond that, usage is lost, which the background reports.
+    pub fn usage_capacity(self, tokens: usize) -> Self {
+        Self { usage_capacity: tokens, ..self }
+    }
+
+    /// Makes the verifier, and the background that does what no request should wait for. Without
+    /// somebody who runs that, usage and what is to be digested again pile up to their bounds.
+    #[must_use]
+    pub fn build(self) -> (Verifier<S>, Background<S>) {
+        let pending = Pending::new(self.usage_capacity);
+        let (interval, revokes) = (self.usage_interval, self.revoke_family_on_reuse);
+        let shared = self.share(Some(pending));
+        let background = Background::new(Arc::clone(&shared), interval, revokes);
+        (Verifier { shared }, background)
+    }
+
+    /// Makes the verifier alone. When tokens are used is not noted, refusals make no events, reuse
+    /// is not detected, a predecessor does not retire by the use of its successor, and digests
+    /// under earlier keys stay as they are.
+    #[must_use]
+    pub fn without_background(self) -> Verifier<S> {
+        Verifier { shared: self.share(None) }
+    }
+
+    fn share(self, pending: Option<Pending>) -> Arc<Shared<S>> {
+        Arc::new(Shared {
+            prefix: self.prefix,
+            digester: ArcSwap::from_pointee(self.keyring),
+            store: self.store,
+            clock: self.clock,
+            owner_policy: self.owner_policy,
+            sink: self.sink,
+            pending,
+        })
+    }
+}
+
+impl<S> fmt::Debug for VerifierBuilder<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifierBuilder").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,99 @@
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::VerifyError;
+use crate::{Principal, Project, Scope, Scopes, TokenId, TokenName, TokenRecord, scope};
+
+/// An accepted token: what its bearer may do, and for whom.
+///
+/// A clone is cheap.
+#[derive(Debug, Clone)]
+pub struct Verified {
+    record: Arc<TokenRecord>,
+    owner_scopes: Option<Arc<Scopes>>,
+}
+
+impl Verified {
+    pub(crate) fn new(record: Arc<TokenRecord>, owner_scopes: Option<Arc<Scopes>>) -> Self {
+        Self { record, owner_scopes }
+    }
+
+    /// What the token's owner may do, if that is less than everything.
+    pub(crate) fn owner_scopes(&self) -> Option<&Arc<Scopes>> {
+        self.owner_scopes.as_ref()
+    }
+
+    /// The token's public id, for logs and events.
+    #[must_use]
+    pub fn id(&self) -> TokenId {
+        self.record.id
+    }
+
+    /// The project (tenant) that the request may act in.
+    #[must_use]
+    pub fn project(&self) -> &Project {
+        &self.record.project
+    }
+
+    /// Who the request acts for.
+    #[must_use]
+    pub fn owner(&self) -> &Principal {
+        &self.record.owner
+    }
+
+    /// What people call the token.
+    #[must_use]
+    pub fn name(&self) -> &TokenName {
+        &self.record.name
+    }
+
+    /// The whole record, as it was when the token was verified.
+    ///
+    /// Its scopes are the token's own; [`covers`](Self::covers) also heeds what its owner may
+    /// still do.
+    #[must_use]
+    pub fn record(&self) -> &TokenRecord {
+        &self.record
+    }
+
+    /// The first instant at which the token will not be accepted any more, as far as is known
+    /// now: its expiry, or the end of the overlap with its successor; `None` if no end is set.
+    ///
+    /// For "expires soon" hints.
+    #[must_use]
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        self.record.ends_at()
+    }
+
+    /// The token that replaces this one, if it is being rotated.
+    #[must_use]
+    pub fn successor(&self) -> Option<TokenId> {
+        Some(self.record.rotation?.successor?.id)
+    }
+
+    /// Whether the request may do all that `required` stands for.
+    #[must_use]
+    pub fn covers(&self, required: &Scopes) -> bool {
+        required.iter().map(Scope::as_str).all(|required| self.covers_text(required))
+    }
+
+    /// The same for one text that is a scope.
+    pub(crate) fn covers_text(&self, required: &str) -> bool {
+        let covered = |by: &Scopes| by.iter().any(|held| scope::covers(held.as_str(), required));
+        covered(&self.record.scopes) && self.owner_scopes.as_deref().is_none_or(covered)
+    }
+
+    /// Checks that the request may do all that `required` stands for.
+    ///
+    /// # Errors
+    ///
+    /// [`VerifyError::InsufficientScope`] if one is missing.
+    pub fn require(&self, required: &Scopes) -> Result<(), VerifyError> {
+        if self.covers(required) {
+            Ok(())
+        } else {
+            Err(VerifyError::InsufficientScope { id: self.id(), required: required.clone() })
+        }
+    }
+}
