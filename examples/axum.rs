@@ -3,8 +3,8 @@
 use std::error::Error;
 
 use api_tokens::{
-    Authorized, BearerLayer, Issuer, Keyring, MemoryStore, NewToken, RequiredScopes, Verified,
-    Verifier, prefix,
+    Actor, Authorized, BearerLayer, Issuer, Keyring, MemoryStore, NewToken, RequiredScopes,
+    Verified, Verifier, prefix,
 };
 use axum::{
     Router,
@@ -41,10 +41,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let port = std::env::args().nth(1).unwrap_or_else(|| "3000".to_owned());
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
     let address = listener.local_addr()?;
+    let ann: Actor = "ann".parse()?;
     for (name, scopes) in [("reader", "sources:read"), ("runner", "sources:read flows:run")] {
         let new = NewToken::new("acme".parse()?, "ann".parse()?, name.parse()?)
             .with_scopes(scopes.parse()?);
-        let token = issuer.create(new).await?.token;
+        let token = issuer.create(new, &ann).await?.token;
         println!("# {name}: {scopes}");
         for request in ["http", "-X POST http"] {
             let path = if request == "http" { "whoami" } else { "flows" };

@@ -165,13 +165,14 @@ pub enum RefusalReason {
     RotatedOut,
     Revoked,
     OwnerWithoutAccess,
+    InsufficientScope,
     UnknownKey,
     Outage,
 }
 
 impl RefusalReason {
     /// Every reason, in the order of their numbers.
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::NoCredentials,
         Self::OtherScheme,
         Self::InvalidRequest,
@@ -185,6 +186,7 @@ impl RefusalReason {
         Self::RotatedOut,
         Self::Revoked,
         Self::OwnerWithoutAccess,
+        Self::InsufficientScope,
         Self::UnknownKey,
         Self::Outage,
     ];
@@ -206,6 +208,7 @@ impl RefusalReason {
             Self::RotatedOut => "rotated_out",
             Self::Revoked => "revoked",
             Self::OwnerWithoutAccess => "owner_without_access",
+            Self::InsufficientScope => "insufficient_scope",
             Self::UnknownKey => "unknown_key",
             Self::Outage => "outage",
         }

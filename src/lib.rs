@@ -1,22 +1,23 @@
 //! The whole life of API tokens, for any service: create, show once, store as a keyed hash,
-//! verify, scope, list, revoke. (Also known as API keys.)
+//! verify, scope, list, rotate, revoke. (Also known as API keys.)
 //!
 //! A person creates a token on a page of your product, sees it once and copies it. Programs send
 //! it as `Authorization: Bearer …`. Somebody revokes it, and it is refused from then on.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
-//! use api_tokens::{Issuer, Keyring, MasterKey, MemoryStore, NewToken, Verifier, prefix};
+//! use api_tokens::{Actor, Issuer, Keyring, MasterKey, MemoryStore, NewToken, Verifier, prefix};
 //! use rand::rngs::SysRng;
 //!
 //! let keyring = Keyring::new(MasterKey::generate(&mut SysRng)?);
 //! let verifier = Verifier::new(prefix!("acme_live"), &keyring, MemoryStore::new());
 //! let issuer = Issuer::new(&verifier);
 //!
-//! // Somebody creates a token. The plaintext exists here only.
+//! // Somebody, whom the host has signed in, creates a token. The plaintext exists here only.
+//! let ann: Actor = "ann".parse()?;
 //! let new = NewToken::new("acme".parse()?, "ann".parse()?, "Production REST API".parse()?)
 //!     .with_scopes("sources:read".parse()?);
-//! let created = issuer.create(new).await?;
+//! let created = issuer.create(new, &ann).await?;
 //! let header = format!("Bearer {}", created.token.expose_secret());
 //!
 //! // A request comes with it.
@@ -25,7 +26,7 @@
 //! assert_eq!(verified.project().as_str(), "acme");
 //!
 //! // Somebody revokes it.
-//! issuer.revoke(verified.id(), "ann".parse()?, None).await?;
+//! issuer.revoke(verified.id(), &ann, None).await?;
 //! assert!(verifier.verify_authorization([header.as_bytes()]).await.is_err());
 //! # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
 //! # Ok::<_, std::io::Error>(())
@@ -40,6 +41,9 @@
 //! - **A store** implements [`TokenStore`], whose contract is there, and runs the suite of the
 //!   module `testing` (feature `testing`). [`MemoryStore`] and `SqliteStore` (feature `sqlite`)
 //!   exist.
+//! - **An operator** runs the verifier's [`Background`], which notes when tokens are used, sends
+//!   [`Event`]s somewhere with an [`EventSink`], and finds in [`State`] what may happen to a token
+//!   when.
 //! - **A reviewer** reads `SECURITY.md`, then [`ParsedToken`], [`Digester`], [`Credentials`] and
 //!   [`TokenRecord::status`].
 //!
@@ -48,6 +52,7 @@
 //! None is on by default. Features add; they never change what is there.
 //!
 //! - `sqlite`: `SqliteStore`, on rusqlite with a bundled SQLite.
+//! - `tokio`: `Background::run_until`, which does on tokio what no request should wait for.
 //! - `tower`: `BearerLayer`, for HTTP and gRPC.
 //! - `axum`: extractors for axum 0.8, with required scopes; switches `tower` on.
 //! - `testing`: the conformance suite for stores, and a manual clock.

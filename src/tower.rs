@@ -6,21 +6,27 @@ mod request;
 
 use core::{
     fmt, mem,
+    net::IpAddr,
     pin::Pin,
     task::{Context, Poll},
 };
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header::AUTHORIZATION, request::Parts};
+use http::{
+    HeaderName, HeaderValue, Request, Response,
+    header::{AUTHORIZATION, USER_AGENT},
+    request::Parts,
+};
 use http_body::Body;
+use jiff::{SignedDuration, Timestamp};
 use tower_layer::Layer;
 use tower_service::Service;
 
 pub use body::ResponseBody;
 pub use refused::Refused;
 
-use crate::{Realm, Scopes, TokenStore, Verified, Verifier, VerifyError};
+use crate::{Client, Realm, Scopes, TokenStore, Verified, Verifier, VerifyError};
 
 /// A tower layer that lets a request through if it carries an accepted token.
 ///
@@ -44,6 +50,8 @@ use crate::{Realm, Scopes, TokenStore, Verified, Verifier, VerifyError};
 /// # Defaults
 ///
 /// - realm: `api`
+/// - client address: not known
+/// - end of the token: not announced
 /// - required scopes: none; a handler can ask for its own with `Authorized` (feature `axum`) or
 ///   [`Verified::require`]
 ///
@@ -87,7 +95,13 @@ impl<S: TokenStore> BearerLayer<S> {
     /// A layer that lets requests through whose token `verifier` accepts.
     #[must_use]
     pub fn new(verifier: Verifier<S>) -> Self {
-        let policy = Policy { verifier, realm: Realm::default(), required: Scopes::default() };
+        let policy = Policy {
+            verifier,
+            realm: Realm::default(),
+            required: Scopes::default(),
+            client_address: |_| None,
+            announce_end: None,
+        };
         Self { policy: Arc::new(policy) }
     }
 
@@ -95,6 +109,36 @@ impl<S: TokenStore> BearerLayer<S> {
     #[must_use]
     pub fn realm(mut self, realm: Realm) -> Self {
         Arc::make_mut(&mut self.policy).realm = realm;
+        self
+    }
+
+    /// Tells where a request comes from, for [`Usage`](crate::Usage): only the host knows whether
+    /// to believe a proxy's header. Without it, no address is kept. The user agent always is.
+    ///
+    /// ```
+    /// # use api_tokens::{BearerLayer, Keyring, MemoryStore, Verifier, prefix};
+    /// use std::net::SocketAddr;
+    /// use axum::extract::ConnectInfo;
+    ///
+    /// # let verifier = Verifier::new(prefix!("acme_live"), &Keyring::unkeyed(), MemoryStore::new());
+    /// // For axum's `into_make_service_with_connect_info::<SocketAddr>()`, without a proxy.
+    /// let layer = BearerLayer::new(verifier).client_address(|request| {
+    ///     let ConnectInfo(peer) = request.extensions.get::<ConnectInfo<SocketAddr>>()?;
+    ///     Some(peer.ip())
+    /// });
+    /// ```
+    #[must_use]
+    pub fn client_address(mut self, address: fn(&Parts) -> Option<IpAddr>) -> Self {
+        Arc::make_mut(&mut self.policy).client_address = address;
+        self
+    }
+
+    /// Says in the responses to a token that comes to its end within this time, by expiry or by
+    /// rotation, when that is: in a field `Token-Ends-At`, as RFC 3339 has it. Who reads their
+    /// logs can renew it in time; afterwards, nothing can be said.
+    #[must_use]
+    pub fn announce_end(mut self, within: SignedDuration) -> Self {
+        Arc::make_mut(&mut self.policy).announce_end = Some(within);
         self
     }
 
@@ -160,9 +204,16 @@ where
                 Ok(verified) => {
                     // No handler needs the plaintext, so none can log or forward it.
                     parts.headers.remove(AUTHORIZATION);
+                    let ends_at = policy.end_to_announce(&verified);
                     parts.extensions.insert(verified);
                     parts.extensions.insert(policy.realm.clone());
-                    let response = inner.call(Request::from_parts(parts, body)).await?;
+                    let mut response = inner.call(Request::from_parts(parts, body)).await?;
+                    if let Some(refused) = response.extensions().get::<Refused>() {
+                        policy.verifier.note_refusal(refused.reason());
+                    }
+                    if let Some(ends_at) = ends_at {
+                        announce(ends_at, response.headers_mut());
+                    }
                     Ok(response.map(ResponseBody::passed_on))
                 }
                 Err(error) => {
@@ -199,18 +250,38 @@ struct Policy<S> {
     verifier: Verifier<S>,
     realm: Realm,
     required: Scopes,
+    client_address: fn(&Parts) -> Option<IpAddr>,
+    announce_end: Option<SignedDuration>,
 }
 
 impl<S: TokenStore> Policy<S> {
     async fn verify(&self, request: &Parts) -> Result<Verified, VerifyError> {
+        let refuse = |error| {
+            self.verifier.note_refusal(&error);
+            error
+        };
         if request::has_token_in_query(&request.uri) {
-            return Err(VerifyError::InvalidRequest);
+            return Err(refuse(VerifyError::InvalidRequest));
         }
-        let fields = request.headers.get_all(AUTHORIZATION);
-        let verified =
-            self.verifier.verify_authorization(fields.iter().map(HeaderValue::as_bytes)).await?;
-        verified.require(&self.required)?;
+        let client = Client {
+            address: (self.client_address)(request),
+            user_agent: request.headers.get(USER_AGENT).map(HeaderValue::as_bytes),
+        };
+        let fields = request.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
+        let verified = self.verifier.verify_authorization_from(fields, client).await?;
+        verified.require(&self.required).map_err(refuse)?;
         Ok(verified)
+    }
+
+    fn end_to_announce(&self, verified: &Verified) -> Option<Timestamp> {
+        self.verifier.ends_within(verified, self.announce_end?)
+    }
+}
+
+fn announce(ends_at: Timestamp, headers: &mut http::HeaderMap) {
+    // A timestamp is printable ASCII, so it is never refused.
+    if let Ok(value) = HeaderValue::try_from(ends_at.to_string()) {
+        headers.insert(HeaderName::from_static("token-ends-at"), value);
     }
 }
 
@@ -220,6 +291,8 @@ impl<S> Clone for Policy<S> {
             verifier: self.verifier.clone(),
             realm: self.realm.clone(),
             required: self.required.clone(),
+            client_address: self.client_address,
+            announce_end: self.announce_end,
         }
     }
 }
@@ -230,6 +303,7 @@ impl<S> fmt::Debug for Policy<S> {
             .field("verifier", &self.verifier)
             .field("realm", &self.realm)
             .field("required", &self.required)
-            .finish()
+            .field("announce_end", &self.announce_end)
+            .finish_non_exhaustive()
     }
 }

@@ -5,9 +5,11 @@ mod verified;
 use core::fmt;
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::{
     Client, Credentials, DigestMatch, Event, EventKind, Found, Keyring, OwnerRights, ParsedToken,
-    Prefix, Scopes, Status, TokenRecord, TokenStore, pending::Task, shared::Shared,
+    Prefix, Scopes, Status, TokenRecord, TokenStore, clock::after, pending::Task, shared::Shared,
 };
 
 pub use builder::VerifierBuilder;
@@ -34,18 +36,18 @@ pub use verified::Verified;
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
-/// use api_tokens::{Issuer, Keyring, MemoryStore, NewToken, Verifier, VerifyError, prefix};
+/// use api_tokens::{Actor, Issuer, Keyring, MemoryStore, NewToken, Verifier, VerifyError, prefix};
 ///
+/// let ann: Actor = "ann".parse()?;
 /// let verifier = Verifier::new(prefix!("acme_live"), &Keyring::unkeyed(), MemoryStore::new());
 /// let issuer = Issuer::new(&verifier);
-/// let created = issuer
-///     .create(NewToken::new("acme".parse()?, "ann".parse()?, "Production REST API".parse()?))
-///     .await?;
+/// let new = NewToken::new("acme".parse()?, "ann".parse()?, "Production REST API".parse()?);
+/// let created = issuer.create(new, &ann).await?;
 ///
 /// let verified = verifier.verify(created.token.expose_secret().as_bytes()).await?;
 /// assert_eq!(verified.project().as_str(), "acme");
 ///
-/// issuer.revoke(verified.id(), "ann".parse()?, None).await?;
+/// issuer.revoke(verified.id(), &ann, None).await?;
 /// let refused = verifier.verify(created.token.expose_secret().as_bytes()).await;
 /// assert!(matches!(refused, Err(VerifyError::NotActive { .. })));
 /// # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
@@ -133,6 +135,14 @@ impl<S: TokenStore> Verifier<S> {
         decided
     }
 
+    /// When the token comes to its end, if that is within this time from now: for an "expires
+    /// soon" hint. Reads the clock, if the token has an end at all.
+    #[must_use]
+    pub fn ends_within(&self, verified: &Verified, within: SignedDuration) -> Option<Timestamp> {
+        let ends_at = verified.ends_at()?;
+        (ends_at <= after(self.shared.clock.now(), within)).then_some(ends_at)
+    }
+
     /// Replaces the keys of this verifier, its clones, and the issuers made from it, while they
     /// are in use. [`Keyring`] says in which order to do what on several nodes.
     pub fn set_keyring(&self, keyring: &Keyring) {
@@ -203,7 +213,7 @@ impl<S: TokenStore> Verifier<S> {
         }
     }
 
-    fn note_refusal(&self, error: &VerifyError) {
+    pub(crate) fn note_refusal(&self, error: &VerifyError) {
         let Some(pending) = &self.shared.pending else { return };
         let Some(reason) = error.reason() else { return };
         if let VerifyError::NotActive { id, status: Status::RotatedOut } = error {

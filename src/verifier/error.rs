@@ -71,7 +71,8 @@ pub enum VerifyError {
 }
 
 impl VerifyError {
-    /// Why a verification failed, for events and counters; `None` for what is decided after it.
+    /// Why the request was refused, for events and counters; `None` for a mistake in the
+    /// application.
     #[must_use]
     pub fn reason(&self) -> Option<RefusalReason> {
         Some(match self {
@@ -93,7 +94,8 @@ impl VerifyError {
             Self::OwnerWithoutAccess { .. } => RefusalReason::OwnerWithoutAccess,
             Self::UnknownKey { .. } => RefusalReason::UnknownKey,
             Self::Outage(_) => RefusalReason::Outage,
-            Self::InsufficientScope { .. } | Self::NotVerified => return None,
+            Self::InsufficientScope { .. } => RefusalReason::InsufficientScope,
+            Self::NotVerified => return None,
         })
     }
 
