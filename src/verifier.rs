@@ -153,9 +153,13 @@ impl<S: TokenStore> Verifier<S> {
         let token =
             ParsedToken::parse(&self.shared.prefix, token).map_err(VerifyError::Malformed)?;
         let found = self.shared.store.find(&token.id()).await?;
-        let record = self.check_secret(&token, found)?;
+        let (record, digested_under) = self.check_secret(&token, found)?;
         self.check_status(&record)?;
         let owner_scopes = self.owner_scopes(&record).await?;
+        if let (DigestedUnder::EarlierKey, Some(pending)) = (digested_under, &self.shared.pending) {
+            let digest = self.shared.digester.load().digest(&token);
+            pending.add(record.id, Task::DigestAgain { version: record.version, digest });
+        }
         Ok(Verified::new(record, owner_scopes))
     }
 
@@ -163,30 +167,25 @@ impl<S: TokenStore> Verifier<S> {
         &self,
         token: &ParsedToken<'_>,
         found: Option<Found>,
-    ) -> Result<Arc<TokenRecord>, VerifyError> {
+    ) -> Result<(Arc<TokenRecord>, DigestedUnder), VerifyError> {
         let digester = self.shared.digester.load();
         let Some(Found { record, .. }) = found else {
             // The same hash as for an id that exists, which is what takes longest in memory.
             core::hint::black_box(digester.digest(token));
             return Err(VerifyError::UnknownToken);
         };
-        let digest_match = digester.verify(token, &record.digest);
-        match digest_match {
-            DigestMatch::Current | DigestMatch::Earlier => {}
+        let digested_under = match digester.verify(token, &record.digest) {
+            DigestMatch::Current => DigestedUnder::CurrentKey,
+            DigestMatch::Earlier => DigestedUnder::EarlierKey,
             DigestMatch::Mismatch => return Err(VerifyError::WrongSecret { id: record.id }),
             DigestMatch::UnknownKey => return Err(VerifyError::UnknownKey { id: record.id }),
-        }
+        };
         // Without a key the digest does not depend on the prefix, so the record decides.
-        if record.prefix != self.shared.prefix {
-            return Err(VerifyError::WrongSecret { id: record.id });
+        if record.prefix == self.shared.prefix {
+            Ok((record, digested_under))
+        } else {
+            Err(VerifyError::WrongSecret { id: record.id })
         }
-        if digest_match == DigestMatch::Earlier
-            && let Some(pending) = &self.shared.pending
-        {
-            let (version, digest) = (record.version, digester.digest(token));
-            pending.add(record.id, Task::DigestAgain { version, digest });
-        }
-        Ok(record)
     }
 
     fn check_status(&self, record: &TokenRecord) -> Result<(), VerifyError> {
@@ -227,6 +226,11 @@ impl<S: TokenStore> Verifier<S> {
                 .record(&Event { token: error.token(), ..Event::general(at, None, kind) });
         }
     }
+}
+
+enum DigestedUnder {
+    CurrentKey,
+    EarlierKey,
 }
 
 impl<S> Clone for Verifier<S> {
