@@ -12,16 +12,16 @@ use crate::{Status, TokenRecord};
 /// # What may happen in which state
 ///
 /// ```text
-///                 create                            ┌──────────── cancel ───────────┐
-///                   │                               ▼                               │
-///                   ▼  not_before     disable    Active ─────── rotate ──────► Rotating
-///            Not yet valid ──────► Active ◄────► Disabled                        │    │
-///                                         enable                        finish, or    │
-///                                                                    overlap's end    │
-///                                                                          ▼          │
-///     Expired ◄── expires_at, from all of these                      Rotated out      │
-///     Revoked ◄── revoke, from every state                                            │
-///                         (the successor is Active, and is revoked by cancel) ◄───────┘
+///               not_before passes                 rotate
+///   Not yet valid ──────────────► Active ──────────────────► Rotating
+///                                  │  ▲   ◄──────────────────  │
+///                          disable │  │ enable     cancel      │ finish, or
+///                                  ▼  │                        │ the overlap ends
+///                                Disabled                      ▼
+///                                                          Rotated out
+///
+///   from each of these but Rotated out: expires_at passes ──► Expired
+///   from every state: revoke ───────────────────────────────► Revoked
 /// ```
 ///
 /// | | Active | Rotating | Not yet valid | Disabled | Expired | Rotated out | Revoked |

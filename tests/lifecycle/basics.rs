@@ -119,8 +119,12 @@ async fn revocation_is_immediate_final_and_idempotent() {
         let (bystander, _) = service.create("another").await;
         service.clock.advance(seconds(5));
         let reason = Some("laptop lost".parse().unwrap());
-        let revoked =
-            service.issuer.revoke(token.id(), &"bob".parse().unwrap(), reason).await.unwrap().record;
+        let revoked = service
+            .issuer
+            .revoke(token.id(), &"bob".parse().unwrap(), reason)
+            .await
+            .unwrap()
+            .record;
         assert_eq!(service.status(&token).await, Status::Revoked);
         assert_eq!(service.status(&bystander).await, Status::Active);
         let revocation = revoked.revocation.clone().unwrap();
@@ -265,7 +269,10 @@ async fn the_last_instant_there_is_can_be_an_expiry() {
         let new = new_token("for ever").with_expiry(Expiry::At(Timestamp::MAX));
         let created = service.issuer.create(new, &ann()).await.unwrap();
         assert_eq!(service.status(&created.token).await, Status::Active);
-        assert_eq!(service.issuer.get(created.token.id(), &ann()).await.unwrap(), Some(created.record));
+        assert_eq!(
+            service.issuer.get(created.token.id(), &ann()).await.unwrap(),
+            Some(created.record)
+        );
     }
 }
 
@@ -300,7 +307,10 @@ async fn lists_filter_and_page() {
         assert_eq!(list(all()).await, [3, 2, 1, 0]);
         assert_eq!(list(Selection { project: acme(), ..all() }).await, [3, 1, 0]);
         assert_eq!(list(Selection { owner: owned_by_ann(), ..all() }).await, [3, 2, 0]);
-        assert_eq!(list(Selection { project: acme(), owner: owned_by_ann(), ..all() }).await, [3, 0]);
+        assert_eq!(
+            list(Selection { project: acme(), owner: owned_by_ann(), ..all() }).await,
+            [3, 0]
+        );
         let status = |status| Selection { status: Some(status), ..all() };
         assert_eq!(list(status(Status::Active)).await, [3, 2, 0]);
         assert_eq!(list(status(Status::Revoked)).await, [1]);
@@ -378,7 +388,8 @@ async fn a_token_of_one_prefix_never_passes_for_one_of_another() {
         for keyring in [Keyring::new(key(1)), Keyring::unkeyed()] {
             let test = service.beside(prefix!("acme_test"), &keyring).0;
             let live = service.beside(prefix!("acme_live"), &keyring).0;
-            let created = Issuer::new(&test).create(new_token("a test token"), &ann()).await.unwrap();
+            let created =
+                Issuer::new(&test).create(new_token("a test token"), &ann()).await.unwrap();
             let text = created.token.expose_secret();
             test.verify(text.as_bytes()).await.unwrap();
             let error = live.verify(text.as_bytes()).await.unwrap_err();

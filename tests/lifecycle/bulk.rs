@@ -7,11 +7,8 @@ use api_tokens::{
 use crate::{Service, ann, days, new_token, seconds, services, start};
 
 async fn create(service: &Service, project: &str, owner: &str, name: &str, by: &Actor) -> Token {
-    let new = NewToken::new(
-        project.parse().unwrap(),
-        owner.parse().unwrap(),
-        name.parse().unwrap(),
-    );
+    let new =
+        NewToken::new(project.parse().unwrap(), owner.parse().unwrap(), name.parse().unwrap());
     service.clock.advance(seconds(1));
     service.issuer.create(new, by).await.unwrap().token
 }
@@ -51,10 +48,7 @@ async fn each_criterion_chooses() {
         ),
         (
             "created before",
-            Box::new(move |_| Selection {
-                created_before: Some(start() + seconds(3)),
-                ..all()
-            }),
+            Box::new(move |_| Selection { created_before: Some(start() + seconds(3)), ..all() }),
             &[0, 1],
         ),
         (
@@ -83,11 +77,7 @@ async fn each_criterion_chooses() {
             Box::new(move |tokens| Selection { created_through: Some(tokens[0].id()), ..all() }),
             &[3],
         ),
-        (
-            "nothing",
-            Box::new(|_| Selection::of_owner("nobody".parse().unwrap())),
-            &[],
-        ),
+        ("nothing", Box::new(|_| Selection::of_owner("nobody".parse().unwrap())), &[]),
     ];
     for (name, selection, expected) in choose {
         for service in services() {
@@ -187,7 +177,8 @@ async fn tokens_that_are_not_used_are_found() {
         let both = Selection { unused_since: since(90).unused_since, ..never_used };
         assert_eq!(list(both).await, [0]);
         // At the instant itself it was used.
-        let exactly = Selection { unused_since: Some(start() + seconds(3)), ..Selection::default() };
+        let exactly =
+            Selection { unused_since: Some(start() + seconds(3)), ..Selection::default() };
         assert_eq!(list(exactly).await, [0]);
         service.clock.advance(seconds(1));
         let selection = since(90);

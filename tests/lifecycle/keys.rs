@@ -1,7 +1,7 @@
 //! Keys that are replaced while tokens are in use.
 
 use api_tokens::{
-    Expiry, IssuerError, Issuer, KeyCount, Keyring, TokenRecord, VerifyError, prefix,
+    Expiry, Issuer, IssuerError, KeyCount, Keyring, TokenRecord, VerifyError, prefix,
 };
 
 use crate::{ann, key, new_token, seconds, services, start};

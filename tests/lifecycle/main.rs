@@ -15,9 +15,9 @@ mod usage;
 use std::sync::{Arc, Mutex};
 
 use api_tokens::{
-    Actor, Background, Clock, DynTokenStore, Event, EventKind, EventSink, Issuer, Keyring, MasterKey,
-    MemoryStore, NewToken, SqliteOptions, Status, Token, TokenRecord, Verifier, VerifierBuilder,
-    VerifyError, prefix, testing::ManualClock,
+    Actor, Background, Clock, DynTokenStore, Event, EventKind, EventSink, Issuer, Keyring,
+    MasterKey, MemoryStore, NewToken, SqliteOptions, Status, Token, TokenRecord, Verifier,
+    VerifierBuilder, VerifyError, prefix, testing::ManualClock,
 };
 use jiff::{SignedDuration, Timestamp};
 use rand::{SeedableRng, rngs::ChaCha20Rng};

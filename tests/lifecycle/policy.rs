@@ -1,8 +1,6 @@
 //! Lifetimes: what the issuer's policy allows, and what an edit may do.
 
-use api_tokens::{
-    Actor, Edit, Expiry, IssuerError, LifetimePolicy, NewToken, Selection, Status,
-};
+use api_tokens::{Actor, Edit, Expiry, IssuerError, LifetimePolicy, NewToken, Selection, Status};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{MICROSECOND, Service, ann, days, new_token, seconds, services, start};
@@ -11,7 +9,11 @@ fn strict() -> LifetimePolicy {
     LifetimePolicy { default: Some(days(30)), max: Some(days(90)), ..LifetimePolicy::default() }
 }
 
-async fn end_of(service: &Service, policy: LifetimePolicy, expiry: Expiry) -> Result<Option<Timestamp>, String> {
+async fn end_of(
+    service: &Service,
+    policy: LifetimePolicy,
+    expiry: Expiry,
+) -> Result<Option<Timestamp>, String> {
     let issuer = service.issuer.clone().with_policy(policy);
     match issuer.create(new_token("a token").with_expiry(expiry), &ann()).await {
         Ok(created) => Ok(created.record.expires_at),
@@ -195,8 +197,7 @@ async fn a_person_gives_away_no_more_than_the_host_says() {
         let created = service.issuer.create(new("sources:read"), &ben).await.unwrap();
         let error = service.issuer.create(new("flows:run"), &ben).await.unwrap_err();
         assert_eq!(error.to_string(), "it would exceed the scopes of whoever asks for it");
-        let edit =
-            |scopes: &str| Edit { scopes: Some(scopes.parse().unwrap()), ..Edit::default() };
+        let edit = |scopes: &str| Edit { scopes: Some(scopes.parse().unwrap()), ..Edit::default() };
         let id = created.record.id;
         service.issuer.edit(id, &ben, &edit("sources:read sources:write")).await.unwrap();
         let error =

@@ -47,8 +47,7 @@ async fn a_token_that_somebody_has_is_not_replaced() {
         let used = service.issuer.create(with_key("a token", "1"), &ann()).await.unwrap();
         service.verify(&used.token).await.unwrap();
         let repeat = async |service: &Service| {
-            let error =
-                service.issuer.create(with_key("a token", "1"), &ann()).await.unwrap_err();
+            let error = service.issuer.create(with_key("a token", "1"), &ann()).await.unwrap_err();
             assert!(matches!(error, IssuerError::Repeated { id, .. } if id == used.record.id));
             conflict(&error)
         };
@@ -190,10 +189,10 @@ async fn a_repeated_rotation_gives_nothing_back_that_was_taken() {
         assert_eq!(living(&service).await, []);
 
         let (old, _) = service.create("a token").await;
-        let wide = Edit { scopes: Some("sources:read flows:run".parse().unwrap()), ..Edit::default() };
+        let wide =
+            Edit { scopes: Some("sources:read flows:run".parse().unwrap()), ..Edit::default() };
         service.issuer.edit(old.id(), &ann(), &wide).await.unwrap();
-        let new_id =
-            service.issuer.rotate(old.id(), &ann(), rotate()).await.unwrap().record.id;
+        let new_id = service.issuer.rotate(old.id(), &ann(), rotate()).await.unwrap().record.id;
         let narrow = Edit { scopes: Some("sources:read".parse().unwrap()), ..Edit::default() };
         service.issuer.edit(new_id, &ann(), &narrow).await.unwrap();
         let error = service.issuer.rotate(old.id(), &ann(), rotate()).await.unwrap_err();

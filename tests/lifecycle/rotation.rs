@@ -59,8 +59,11 @@ async fn both_are_accepted_until_the_overlap_ends_and_not_at_that_instant() {
         for overlap in [seconds(0), MICROSECOND, seconds(3600), days(400_000)] {
             service.clock.set(start());
             let (old, _) = service.create("a token").await;
-            let new =
-                service.issuer.rotate(old.id(), &ann(), Rotate::with_overlap(overlap)).await.unwrap();
+            let new = service
+                .issuer
+                .rotate(old.id(), &ann(), Rotate::with_overlap(overlap))
+                .await
+                .unwrap();
             let end = start() + overlap;
             for (time, status) in [
                 (start(), if overlap.is_zero() { Status::RotatedOut } else { Status::Active }),
@@ -109,13 +112,11 @@ async fn a_token_is_rotated_again_only_when_its_predecessor_is_over() {
     for service in services() {
         let (first, _) = service.create("a token").await;
         let overlap = Rotate::with_overlap(seconds(10));
-        let second = service.issuer.rotate(first.id(), &ann(), overlap.clone()).await.unwrap().token;
+        let second =
+            service.issuer.rotate(first.id(), &ann(), overlap.clone()).await.unwrap().token;
 
         let error = service.issuer.rotate(first.id(), &ann(), overlap.clone()).await.unwrap_err();
-        assert!(
-            matches!(error, IssuerError::NotAllowed { state: State::Rotating, .. }),
-            "{error}"
-        );
+        assert!(matches!(error, IssuerError::NotAllowed { state: State::Rotating, .. }), "{error}");
         service.clock.set(start() + seconds(10) - MICROSECOND);
         let error = service.issuer.rotate(second.id(), &ann(), overlap.clone()).await.unwrap_err();
         assert!(
@@ -299,8 +300,7 @@ async fn a_token_of_another_prefix_is_not_rotated_into_this_one() {
         let test = service.beside(prefix!("acme_test"), &Keyring::unkeyed()).0;
         let issuer = Issuer::new(&test);
         let token = issuer.create(new_token("a test token"), &ann()).await.unwrap().token;
-        let error =
-            service.issuer.rotate(token.id(), &ann(), Rotate::default()).await.unwrap_err();
+        let error = service.issuer.rotate(token.id(), &ann(), Rotate::default()).await.unwrap_err();
         assert!(matches!(error, IssuerError::OtherPrefix), "{error}");
         issuer.rotate(token.id(), &ann(), Rotate::default()).await.unwrap();
     }
@@ -318,9 +318,8 @@ async fn families_are_pruned_from_their_beginning() {
             tokens.push(service.issuer.rotate(latest, &ann(), rotate).await.unwrap().token);
         }
         service.issuer.prune(start() + seconds(26)).await.unwrap();
-        let left = async |i: usize| {
-            service.issuer.get(tokens[i].id(), &ann()).await.unwrap().is_some()
-        };
+        let left =
+            async |i: usize| service.issuer.get(tokens[i].id(), &ann()).await.unwrap().is_some();
         assert_eq!([left(0).await, left(1).await, left(2).await], [false, false, true]);
         // What is left is still one family.
         let revoked = service.issuer.revoke_family(tokens[2].id(), &ann(), None).await.unwrap();

@@ -16,8 +16,7 @@ use jiff::Timestamp;
 use crate::{MICROSECOND, Service, ann, new_token, seconds, services, services_with, start};
 
 async fn use_from(service: &Service, token: &Token, address: &str, user_agent: &[u8]) {
-    let client =
-        Client { address: Some(address.parse().unwrap()), user_agent: Some(user_agent) };
+    let client = Client { address: Some(address.parse().unwrap()), user_agent: Some(user_agent) };
     service.verifier.verify_from(token.expose_secret().as_bytes(), client).await.unwrap();
 }
 
@@ -87,10 +86,9 @@ async fn the_interval_ends_at_its_instant() {
         service.tick().await;
         service.clock.advance(seconds(1));
         service.verify(&token).await.unwrap();
-        for (time, expected) in [
-            (seconds(60) - MICROSECOND, start()),
-            (seconds(60), start() + seconds(1)),
-        ] {
+        for (time, expected) in
+            [(seconds(60) - MICROSECOND, start()), (seconds(60), start() + seconds(1))]
+        {
             service.clock.set(start() + time);
             service.tick().await;
             assert_eq!(stored(&service, &token).await.unwrap().last_used_at, expected);
