@@ -114,12 +114,23 @@ impl Service {
 
     /// A request as the admin, by the login in the printed command.
     pub(crate) fn manage(&self, method: &str, path: &str, body: &Value) -> Answer {
+        self.manage_with(method, path, body, "")
+    }
+
+    /// The same with more arguments for `curl`.
+    pub(crate) fn manage_with(
+        &self,
+        method: &str,
+        path: &str,
+        body: &Value,
+        arguments: &str,
+    ) -> Answer {
         let command = self.printed("/management/tokens");
         let (login, _) = command.split_once(" http://").unwrap();
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let command = format!(
             "{login} --include -X {method} -H 'Content-Type: application/json' --data-binary @- \
-             '{}/management/tokens{path}'",
+             {arguments} '{}/management/tokens{path}'",
             self.base(),
         );
         Answer::of(&run(Command::new("sh").args(["-c", &command]), body.as_bytes()))
