@@ -55,9 +55,7 @@ fn rotation_without_overlap_ends_the_old_token_at_once() {
     let place = Place::new();
     let service = place.start();
     let (old, id) = service.create("demo", &["sources:read"]);
-    // Without a body, there is no content type.
-    let without = "-H Content-Type: --data-binary ''";
-    let rotated = service.manage_with("POST", &format!("/{id}/rotate"), &Value::Null, without);
+    let rotated = rotate(&service, &id, &Value::Null);
     assert_eq!(rotated.status, 201, "{rotated:?}");
     service.get(SOURCES, &old).problem(401);
     assert_eq!(service.get(SOURCES, &text(&rotated, "token")).status, 200);

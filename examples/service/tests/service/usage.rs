@@ -2,6 +2,7 @@
 
 use std::{thread, time::Duration};
 
+use api_tokens::{Clock, SystemClock};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -17,13 +18,13 @@ fn a_use_is_seen_at_once() {
     assert_eq!(last_used(&service, &id), Value::Null);
 
     // Accepted, though not for this.
-    let before = Timestamp::now();
+    let before = SystemClock.now();
     visit(&service, &token, "backup/1.0", 403);
     let used = last_used(&service, &id);
     assert_eq!(used["address"], "127.0.0.1");
     assert_eq!(used["user_agent"], "backup/1.0");
     let at: Timestamp = used["at"].as_str().unwrap().parse().unwrap();
-    assert!(before.as_microsecond() <= at.as_microsecond() && at <= Timestamp::now(), "{at}");
+    assert!(before.as_microsecond() <= at.as_microsecond() && at <= SystemClock.now(), "{at}");
 
     let list = service.manage("GET", "", &Value::Null).json();
     let of = |id: &str| {
