@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use api_tokens::Principal;
+use api_tokens::Actor;
 use axum::{
     extract::{Request, State},
     http::{
@@ -26,7 +26,7 @@ pub(crate) const ADMIN: &str = "admin";
 
 #[derive(Clone)]
 pub(crate) struct AdminPassword {
-    admin: Principal,
+    admin: Actor,
     /// Name and password, as a client sends them after `Basic` (RFC 7617).
     credentials: Arc<str>,
 }

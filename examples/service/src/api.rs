@@ -1,17 +1,22 @@
 //! What clients call, with a token: it alone decides in which project, and its scopes what.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::HashSet,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use api_tokens::{Authorized, BearerLayer, Project, RequiredScopes, SqliteStore, Verifier};
 use axum::{
     Json, Router,
     extract::{
-        DefaultBodyLimit, Path, Query, State,
+        ConnectInfo, DefaultBodyLimit, Path, Query, State,
         rejection::{JsonRejection, PathRejection, QueryRejection},
     },
-    http::StatusCode,
+    http::{StatusCode, request::Parts},
     routing::{get, post},
 };
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -21,6 +26,9 @@ use crate::{
 
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
+/// So long before a token's end its clients are told of it, in every response.
+const NOTICE: SignedDuration = SignedDuration::from_hours(14 * 24);
+
 /// The routes, behind the layer that verifies tokens: no handler is called without one.
 pub(crate) fn routes(verifier: Verifier<SqliteStore>, sources: Arc<Sources>) -> Router {
     Router::new()
@@ -28,8 +36,15 @@ pub(crate) fn routes(verifier: Verifier<SqliteStore>, sources: Arc<Sources>) -> 
         .route("/flows/{flow}", post(run_flow))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         // `route_layer`, so that paths that do not exist stay 404.
-        .route_layer(BearerLayer::new(verifier))
+        .route_layer(BearerLayer::new(verifier).client_address(peer_address).announce_end(NOTICE))
         .with_state(sources)
+}
+
+/// Clients connect to this service themselves. Behind a proxy, this would be the proxy's address,
+/// and the client's the one in a header that only this proxy can have written.
+fn peer_address(request: &Parts) -> Option<IpAddr> {
+    let ConnectInfo(peer) = request.extensions.get::<ConnectInfo<SocketAddr>>()?;
+    Some(peer.ip())
 }
 
 struct ReadSources;

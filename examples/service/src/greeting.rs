@@ -82,10 +82,11 @@ fn commands_of_admin(base: &str, admin_password: &Path) -> String {
     let login = format!("-u \"{ADMIN}:$(cat {})\"", quoted(admin_password));
     let url = format!("{base}{}", management::PATH);
     format!(
-        r#"List, create and revoke tokens as the admin:
+        r#"List, create, rotate and revoke tokens as the admin:
 
     curl {login} {url}
     curl {login} -H 'Content-Type: application/json' -d '{{"project": "{FIRST_PROJECT}", "name": "Another token", "scopes": ["sources:read", "flows:run"]}}' {url}
+    curl {login} -H 'Content-Type: application/json' -d '{{"overlap_seconds": 3600}}' {url}/ID/rotate
     curl {login} -X DELETE {url}/ID
 
 "#

@@ -5,7 +5,8 @@
 //!
 //! - `setup.rs` makes the key file, the database and the first token
 //! - `api.rs` is for clients: which token may do what, in whose project
-//! - `management.rs` is for people: create, list, get and revoke tokens; `admin.rs` lets them in
+//! - `management.rs` is for people: create, list, edit, rotate, disable and revoke tokens;
+//!   `admin.rs` lets them in
 //! - `log.rs` tells the operator why a request was refused
 //! - the rest has nothing to do with tokens
 
@@ -21,7 +22,7 @@ mod sources;
 
 use std::{
     error::Error,
-    net::Ipv4Addr,
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -78,7 +79,8 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
 
     let data = Data::open(&arguments.data)?;
     let key_id = data.key.id();
-    let verifier = Verifier::new(setup::PREFIX, &Keyring::new(data.key), data.store);
+    let (verifier, background) =
+        Verifier::builder(setup::PREFIX, &Keyring::new(data.key), data.store).build();
     let issuer = Arc::new(Issuer::new(&verifier));
     setup::warn_of_other_keys(&issuer, key_id, &data.files).await?;
 
@@ -94,7 +96,12 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This path does not take this method")
         })
         .layer(middleware::from_fn(log::refusals));
-    serve(listener, app, stop).await
+
+    // For as long as requests are served, and then once more: when tokens were last used is kept
+    // in memory until the background writes it.
+    let mut served = Ok(());
+    background.run_until(async { served = serve(listener, app, stop).await }).await;
+    served
 }
 
 /// An error for the person at the terminal, in words.
@@ -125,6 +132,7 @@ async fn serve(
 
     let stopping = Arc::new(Notify::new());
     let notify = Arc::clone(&stopping);
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, app).with_graceful_shutdown(async move {
         stop.await;
         log::line(format_args!("stopping"));

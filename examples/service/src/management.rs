@@ -1,11 +1,13 @@
 //! What people call to manage tokens, in JSON, as the admin.
 
+mod view;
+
 use std::sync::Arc;
 
 use api_tokens::{
-    Clock, Issuer, IssuerError, ListQuery, Metadata, NewToken, PageKey, Principal, Project,
-    Revocation, RevocationReason, Scopes, SqliteStore, Status, SystemClock, TokenId, TokenName,
-    TokenRecord,
+    Actor, Edit, Expiry, IdempotencyKey, Issuer, IssuerError, Metadata, NewToken, PageKey,
+    Principal, Project, RevocationReason, Rotate, Scopes, Selection, SqliteStore, Status, TokenId,
+    TokenName,
 };
 use axum::{
     Extension, Json, Router,
@@ -13,16 +15,14 @@ use axum::{
         Path, Query, State,
         rejection::{JsonRejection, PathRejection, QueryRejection},
     },
-    http::{
-        HeaderName, StatusCode,
-        header::{CACHE_CONTROL, LOCATION},
-    },
+    http::{HeaderMap, StatusCode},
     middleware,
     routing::{get, post},
 };
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Deserializer};
 
+use self::view::{Shown, TokenPage, TokenView};
 use crate::{
     admin::{self, AdminPassword},
     problem::Problem,
@@ -35,11 +35,14 @@ type Tokens = State<Arc<Issuer<SqliteStore>>>;
 /// The routes, behind the admin's password.
 ///
 /// The admin may manage the tokens of all projects. Where people have projects of their own, each
-/// handler also checks that the project is one of theirs: the library does not know.
+/// handler limits the actor to the project that it has checked ([`Actor::in_project`]).
 pub(crate) fn routes(issuer: Arc<Issuer<SqliteStore>>, password: AdminPassword) -> Router {
     Router::new()
         .route(PATH, post(create).get(list))
-        .route("/management/tokens/{id}", get(show).delete(revoke))
+        .route("/management/tokens/{id}", get(show).patch(edit).delete(revoke))
+        .route("/management/tokens/{id}/rotate", post(rotate))
+        .route("/management/tokens/{id}/disable", post(disable))
+        .route("/management/tokens/{id}/enable", post(enable))
         .route_layer(middleware::from_fn_with_state(password, admin::require))
         .with_state(issuer)
 }
@@ -61,32 +64,33 @@ struct CreateBody {
 
 async fn create(
     State(issuer): Tokens,
-    Extension(admin): Extension<Principal>,
+    Extension(admin): Extension<Actor>,
+    headers: HeaderMap,
     body: Result<Json<CreateBody>, JsonRejection>,
-) -> Result<(StatusCode, [(HeaderName, String); 2], Json<CreatedToken>), Problem> {
+) -> Result<Shown, Problem> {
     let Json(body) = body?;
-    let created = issuer
-        .create(NewToken {
-            project: body.project,
-            owner: body.owner.unwrap_or_else(|| admin.clone()),
-            name: body.name,
-            created_by: Some(admin),
-            scopes: body.scopes,
-            metadata: body.metadata,
-            not_before: body.not_before,
-            expires_at: body.expires_at,
-        })
-        .await?;
-    let headers = [
-        (LOCATION, format!("{PATH}/{}", created.record.id)),
-        // The one answer that holds a plaintext must not stay anywhere on its way.
-        (CACHE_CONTROL, "no-store".to_owned()),
-    ];
-    let body = CreatedToken {
-        token: created.token.expose_secret().to_owned(),
-        record: TokenView::new(created.record),
+    let new = NewToken {
+        project: body.project,
+        owner: body.owner.unwrap_or_else(|| admin.principal().clone()),
+        name: body.name,
+        scopes: body.scopes,
+        metadata: body.metadata,
+        not_before: body.not_before,
+        expiry: body.expires_at.map_or(Expiry::Default, Expiry::At),
+        idempotency_key: idempotency_key(&headers)?,
     };
-    Ok((StatusCode::CREATED, headers, Json(body)))
+    let created = issuer.create(new, &admin).await?;
+    Ok(Shown::new(&created.token, created.record))
+}
+
+/// What a client sends that cannot know whether its request arrived: with the same key again, the
+/// request makes no second token.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let text = value.to_str().map_err(|_| {
+        Problem::new(StatusCode::BAD_REQUEST, "Idempotency-Key must be printable ASCII")
+    })?;
+    Ok(Some(text.parse().map_err(IssuerError::Invalid)?))
 }
 
 #[derive(Deserialize)]
@@ -95,7 +99,7 @@ struct ListParameters {
     project: Option<Project>,
     owner: Option<Principal>,
     status: Option<Status>,
-    /// A part of the name.
+    /// The whole name; a `*` stands for any text.
     name: Option<String>,
     /// The `next` of the page before.
     after: Option<String>,
@@ -104,34 +108,109 @@ struct ListParameters {
 
 async fn list(
     State(issuer): Tokens,
+    Extension(admin): Extension<Actor>,
     parameters: Result<Query<ListParameters>, QueryRejection>,
 ) -> Result<Json<TokenPage>, Problem> {
+    const DEFAULT_LIMIT: usize = 100;
+
     let Query(parameters) = parameters?;
     let after: Option<PageKey> = parameters
         .after
         .map(|after| after.parse())
         .transpose()
         .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("after is {error}")))?;
-    let default = ListQuery::default();
-    let page = issuer
-        .list(&ListQuery {
-            project: parameters.project,
-            owner: parameters.owner,
-            status: parameters.status,
-            name_contains: parameters.name,
-            after,
-            limit: parameters.limit.unwrap_or(default.limit),
-        })
-        .await?;
-    Ok(Json(TokenPage {
-        tokens: page.records.into_iter().map(TokenView::new).collect(),
-        next: page.next.map(|next| next.to_string()),
-    }))
+    let selection = Selection {
+        project: parameters.project,
+        owner: parameters.owner,
+        status: parameters.status,
+        name_pattern: parameters.name,
+        ..Selection::default()
+    };
+    let limit = parameters.limit.unwrap_or(DEFAULT_LIMIT);
+    let page = issuer.list(&selection, &admin, after, limit).await?;
+    Ok(Json(TokenPage::new(&issuer, page).await?))
 }
 
-async fn show(State(issuer): Tokens, id: TokenPath) -> Result<Json<TokenView>, Problem> {
-    let record = issuer.get(token_id(id)?).await?.ok_or(IssuerError::NotFound)?;
-    Ok(Json(TokenView::new(record)))
+async fn show(
+    State(issuer): Tokens,
+    Extension(admin): Extension<Actor>,
+    id: TokenPath,
+) -> Result<Json<TokenView>, Problem> {
+    let record = issuer.get(token_id(id)?, &admin).await?.ok_or(IssuerError::NotFound)?;
+    Ok(Json(TokenView::of(&issuer, record).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EditBody {
+    name: Option<TokenName>,
+    scopes: Option<Scopes>,
+    /// Null for never.
+    #[serde(default, deserialize_with = "expiry")]
+    expires_at: Option<Expiry>,
+}
+
+/// Of a field that is there: null is not the same as none.
+fn expiry<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Expiry>, D::Error> {
+    let end: Option<Timestamp> = Option::deserialize(value)?;
+    Ok(Some(end.map_or(Expiry::Never, Expiry::At)))
+}
+
+async fn edit(
+    State(issuer): Tokens,
+    Extension(admin): Extension<Actor>,
+    id: TokenPath,
+    body: Result<Json<EditBody>, JsonRejection>,
+) -> Result<Json<TokenView>, Problem> {
+    let (id, Json(body)) = (token_id(id)?, body?);
+    let edit =
+        Edit { name: body.name, scopes: body.scopes, expiry: body.expires_at, ..Edit::default() };
+    let record = issuer.edit(id, &admin, &edit).await?;
+    Ok(Json(TokenView::of(&issuer, record).await?))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RotateBody {
+    /// How long the old token is accepted beside the new one.
+    #[serde(default)]
+    overlap_seconds: u32,
+}
+
+/// Without a body, the old token is refused from now on.
+async fn rotate(
+    State(issuer): Tokens,
+    Extension(admin): Extension<Actor>,
+    id: TokenPath,
+    headers: HeaderMap,
+    body: Result<Option<Json<RotateBody>>, JsonRejection>,
+) -> Result<Shown, Problem> {
+    let (id, Json(body)) = (token_id(id)?, body?.unwrap_or_default());
+    let rotate = Rotate {
+        overlap: SignedDuration::from_secs(body.overlap_seconds.into()),
+        idempotency_key: idempotency_key(&headers)?,
+        ..Rotate::default()
+    };
+    let rotated = issuer.rotate(id, &admin, rotate).await?;
+    Ok(Shown::new(&rotated.token, rotated.record))
+}
+
+async fn disable(
+    State(issuer): Tokens,
+    Extension(admin): Extension<Actor>,
+    id: TokenPath,
+) -> Result<Json<TokenView>, Problem> {
+    let record = issuer.disable(token_id(id)?, &admin).await?;
+    Ok(Json(TokenView::of(&issuer, record).await?))
+}
+
+async fn enable(
+    State(issuer): Tokens,
+    Extension(admin): Extension<Actor>,
+    id: TokenPath,
+) -> Result<Json<TokenView>, Problem> {
+    let record = issuer.enable(token_id(id)?, &admin).await?;
+    Ok(Json(TokenView::of(&issuer, record).await?))
 }
 
 #[derive(Deserialize)]
@@ -143,13 +222,13 @@ struct RevokeParameters {
 /// Revoking twice is no error: whoever repeats a request that got lost is told what is.
 async fn revoke(
     State(issuer): Tokens,
-    Extension(admin): Extension<Principal>,
+    Extension(admin): Extension<Actor>,
     id: TokenPath,
     parameters: Result<Query<RevokeParameters>, QueryRejection>,
 ) -> Result<Json<TokenView>, Problem> {
     let Query(parameters) = parameters?;
-    let record = issuer.revoke(token_id(id)?, admin, parameters.reason).await?.record;
-    Ok(Json(TokenView::new(record)))
+    let revoked = issuer.revoke(token_id(id)?, &admin, parameters.reason).await?;
+    Ok(Json(TokenView::of(&issuer, revoked.record).await?))
 }
 
 type TokenPath = Result<Path<TokenId>, PathRejection>;
@@ -157,56 +236,4 @@ type TokenPath = Result<Path<TokenId>, PathRejection>;
 /// What is not an id at all is an id that no token has.
 fn token_id(path: TokenPath) -> Result<TokenId, IssuerError> {
     path.map(|Path(id)| id).map_err(|_| IssuerError::NotFound)
-}
-
-#[derive(Serialize)]
-struct CreatedToken {
-    /// The plaintext, here and nowhere else.
-    token: String,
-    #[serde(flatten)]
-    record: TokenView,
-}
-
-#[derive(Serialize)]
-struct TokenPage {
-    /// The newest first.
-    tokens: Vec<TokenView>,
-    /// What to send as `after` for the next page.
-    next: Option<String>,
-}
-
-/// What people may see of a record. The record itself is never sent: it has the digest.
-#[derive(Serialize)]
-struct TokenView {
-    id: TokenId,
-    status: Status,
-    project: Project,
-    name: TokenName,
-    owner: Principal,
-    created_by: Principal,
-    scopes: Scopes,
-    metadata: Metadata,
-    created_at: Timestamp,
-    not_before: Option<Timestamp>,
-    expires_at: Option<Timestamp>,
-    revocation: Option<Revocation>,
-}
-
-impl TokenView {
-    fn new(record: TokenRecord) -> Self {
-        Self {
-            id: record.id,
-            status: record.status(SystemClock.now()),
-            project: record.project,
-            name: record.name,
-            owner: record.owner,
-            created_by: record.created_by,
-            scopes: record.scopes,
-            metadata: record.metadata,
-            created_at: record.created_at,
-            not_before: record.not_before,
-            expires_at: record.expires_at,
-            revocation: record.revocation,
-        }
-    }
 }

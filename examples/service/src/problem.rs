@@ -55,21 +55,29 @@ struct Body<'a> {
     detail: &'a str,
 }
 
-/// A refused field is the caller's mistake, an unknown id is not found, and a store that cannot
-/// answer is an outage.
+/// A refused field is the caller's mistake, what the token's state does not allow is a conflict,
+/// and a store that cannot answer is an outage.
 impl From<IssuerError> for Problem {
     fn from(error: IssuerError) -> Self {
-        match error {
-            IssuerError::Invalid(error) => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
-            }
-            IssuerError::NotFound => Self::new(StatusCode::NOT_FOUND, error.to_string()),
-            IssuerError::Store(error) if error.kind() == StoreErrorKind::Unavailable => {
+        let status = match &error {
+            IssuerError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            IssuerError::NotFound => StatusCode::NOT_FOUND,
+            IssuerError::NotAllowed { .. }
+            | IssuerError::PredecessorInUse { .. }
+            | IssuerError::OtherPrefix
+            | IssuerError::Repeated { .. } => StatusCode::CONFLICT,
+            IssuerError::Exceeds(_) | IssuerError::ActorNotActive(_) => StatusCode::FORBIDDEN,
+            // A conflict is one that did not pass, however often the library tried again.
+            IssuerError::Store(store)
+                if [StoreErrorKind::Unavailable, StoreErrorKind::Conflict]
+                    .contains(&store.kind()) =>
+            {
                 log::line(format_args!("failed: {error}"));
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "Try again later")
+                return Self::new(StatusCode::SERVICE_UNAVAILABLE, "Try again later");
             }
-            error => Self::internal(error),
-        }
+            _ => return Self::internal(error),
+        };
+        Self::new(status, error.to_string())
     }
 }
 

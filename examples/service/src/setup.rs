@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use api_tokens::{
-    Created, Issuer, KeyId, ListQuery, MasterKey, NewToken, Prefix, SqliteOptions, SqliteStore,
-    Status, prefix,
+    Actor, Created, Issuer, KeyId, MasterKey, NewToken, Prefix, Selection, SqliteOptions,
+    SqliteStore, prefix,
 };
 use rand::rngs::SysRng;
 use secrecy::ExposeSecret;
@@ -95,19 +95,14 @@ pub(crate) async fn warn_of_other_keys(
     key_id: KeyId,
     files: &Files,
 ) -> Result<(), Failure> {
-    let query = ListQuery {
-        status: Some(Status::Active),
-        limit: ListQuery::MAX_LIMIT,
-        ..ListQuery::default()
-    };
-    let page = issuer.list(&query).await?;
-    let other = page.records.iter().find(|record| record.digest.key_id() != Some(key_id));
-    if let Some(record) = other {
+    let counts = issuer.key_counts().await?;
+    let others = counts.iter().filter(|count| count.key != Some(key_id));
+    let tokens: u64 = others.map(|count| count.tokens).sum();
+    if tokens > 0 {
         log::line(format_args!(
-            "warning: {} is not the key that token {} was made under, nor perhaps others. They \
-             are answered with 503 until the former key is put back",
+            "warning: {} is not the key of {tokens} of the tokens. They are answered with 503 \
+             until the former key is put back",
             files.key.display(),
-            record.id,
         ));
     }
     Ok(())
@@ -115,10 +110,13 @@ pub(crate) async fn warn_of_other_keys(
 
 /// Makes the first token, unless there has ever been one.
 pub(crate) async fn first_token(issuer: &Issuer<SqliteStore>) -> Result<Option<Created>, Failure> {
-    let any = ListQuery { limit: 1, ..ListQuery::default() };
-    if !issuer.list(&any).await?.records.is_empty() {
+    let admin: Actor = ADMIN.parse()?;
+    let any = issuer.list(&Selection::default(), &admin, None, 1).await?;
+    if !any.records.is_empty() {
         return Ok(None);
     }
-    let new = NewToken::new(FIRST_PROJECT.parse()?, ADMIN.parse()?, "First token".parse()?);
-    Ok(Some(issuer.create(new.with_scopes(FIRST_SCOPES.parse()?)).await?))
+    let owner = admin.principal().clone();
+    let new = NewToken::new(FIRST_PROJECT.parse()?, owner, "First token".parse()?)
+        .with_scopes(FIRST_SCOPES.parse()?);
+    Ok(Some(issuer.create(new, &admin).await?))
 }

@@ -116,7 +116,7 @@ fn the_key_is_another() {
     let (_, log) = service.stop("TERM");
     let id = &token[5..21];
     assert!(log.starts_with("warning: "), "{log}");
-    assert!(log.contains(&format!("is not the key that token {id} was made under")), "{log}");
+    assert!(log.contains("is not the key of 1 of the tokens"), "{log}");
     assert!(
         log.contains(&format!("503: token {id} was digested under a key that is not")),
         "{log}"

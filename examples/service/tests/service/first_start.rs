@@ -30,10 +30,18 @@ fn the_printed_commands_work_as_printed() {
     assert_eq!(service.search(token, r#"{"query": "zebra"}"#).file_names(), ["zebra.md"]);
 
     let id = created["id"].as_str().unwrap();
+    let rotate = service.printed("/ID/rotate").replace("/ID", &format!("/{id}"));
+    let rotated: Value = serde_json::from_str(&shell(&rotate)).unwrap();
+    let successor = rotated["token"].as_str().unwrap();
+    for token in [token, successor] {
+        assert_eq!(service.get("/api/public/v1/sources", token).status, 200);
+    }
+
     let revoke = service.printed("/tokens/ID").replace("/ID", &format!("/{id}"));
     let revoked: Value = serde_json::from_str(&shell(&revoke)).unwrap();
     assert_eq!(revoked["status"], "revoked");
     service.get("/api/public/v1/sources", token).problem(401);
+    assert_eq!(service.get("/api/public/v1/sources", successor).status, 200);
 }
 
 #[test]

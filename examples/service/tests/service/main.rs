@@ -5,6 +5,8 @@ mod clients;
 mod failures;
 mod first_start;
 mod graphor;
+mod life;
 mod management;
 mod shutdown;
 mod support;
+mod usage;

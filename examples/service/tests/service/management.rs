@@ -30,7 +30,6 @@ fn create_shows_the_token_once() {
     let location = format!("location: /management/tokens/{id}");
     assert!(created.headers.contains(&location.to_lowercase()), "{created:?}");
     let token = json.as_object_mut().unwrap().remove("token").unwrap();
-    assert_eq!(service.get(SOURCES, token.as_str().unwrap()).status, 200);
 
     assert_eq!(
         json,
@@ -46,12 +45,15 @@ fn create_shows_the_token_once() {
             "created_at": json["created_at"],
             "not_before": "2026-01-01T00:00:00Z",
             "expires_at": "2999-01-01T00:00:00Z",
+            "rotation": null,
             "revocation": null,
+            "last_used": null,
         })
     );
     // The same, without the token and without the digest.
     assert_eq!(service.manage("GET", &format!("/{id}"), &Value::Null).json(), json);
     assert_eq!(list(&service, "?owner=ann")["tokens"], json!([json]));
+    assert_eq!(service.get(SOURCES, token.as_str().unwrap()).status, 200);
 }
 
 #[test]
@@ -111,7 +113,8 @@ fn list_filters_and_pages() {
         let tokens = page["tokens"].as_array().unwrap();
         tokens.iter().map(|token| token["id"].as_str().unwrap().to_owned()).collect()
     };
-    assert_eq!(ids_of(&list(&service, "?name=tes")), ids);
+    assert_eq!(ids_of(&list(&service, "?name=tes*")), ids);
+    assert_eq!(ids_of(&list(&service, "?name=tes")), [""; 0]);
     assert_eq!(ids_of(&list(&service, "?project=p1")), [ids[1].clone(), ids[3].clone()]);
     assert_eq!(ids_of(&list(&service, "?status=revoked")), ids[..1]);
     assert_eq!(ids_of(&list(&service, "?owner=nobody")), [""; 0]);
@@ -154,8 +157,15 @@ fn unknown_ids_are_not_found() {
     let place = Place::new();
     let service = place.start();
     for id in ["/aaaaaaaaaaaaaaaa", "/x", "/%ff", "/..%2f"] {
-        for method in ["GET", "DELETE"] {
-            let detail = service.manage(method, id, &Value::Null).problem(404);
+        for (method, action) in [
+            ("GET", ""),
+            ("DELETE", ""),
+            ("PATCH", ""),
+            ("POST", "/rotate"),
+            ("POST", "/disable"),
+            ("POST", "/enable"),
+        ] {
+            let detail = service.manage(method, &format!("{id}{action}"), &json!({})).problem(404);
             assert_eq!(detail, "there is no such token");
         }
     }
@@ -193,7 +203,17 @@ fn nobody_but_the_admin() {
     assert_eq!(header(&[&basic.replace("Basic", "Bearer")]), 401);
     assert_eq!(header(&[&basic, &basic]), 401);
     service.curl("/management/tokens", &[], b"").problem(401);
-    service.curl("/management/tokens/aaaaaaaaaaaaaaaa", &["-X", "DELETE"], b"").problem(401);
+    for (method, action) in [
+        ("GET", ""),
+        ("DELETE", ""),
+        ("PATCH", ""),
+        ("POST", "/rotate"),
+        ("POST", "/disable"),
+        ("POST", "/enable"),
+    ] {
+        let path = format!("/management/tokens/aaaaaaaaaaaaaaaa{action}");
+        service.curl(&path, &["-X", method], b"").problem(401);
+    }
     service.curl("/management/tokens", &["-X", "PUT"], b"").problem(405);
     // A token is no password, whatever its scopes.
     let (all, _) = service.create("demo", &["*"]);

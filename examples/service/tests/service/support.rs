@@ -112,14 +112,28 @@ impl Service {
         self.curl("/flows/search", &arguments, body.as_ref())
     }
 
-    /// A request as the admin, by the login in the printed command.
+    /// A request as the admin, by the login in the printed command; without a body for null.
     pub(crate) fn manage(&self, method: &str, path: &str, body: &Value) -> Answer {
+        self.manage_with(method, path, body, "")
+    }
+
+    /// The same with more arguments for `curl`.
+    pub(crate) fn manage_with(
+        &self,
+        method: &str,
+        path: &str,
+        body: &Value,
+        arguments: &str,
+    ) -> Answer {
         let command = self.printed("/management/tokens");
         let (login, _) = command.split_once(" http://").unwrap();
-        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let (body, header) = if body.is_null() {
+            (String::new(), "")
+        } else {
+            (body.to_string(), "-H 'Content-Type: application/json' --data-binary @-")
+        };
         let command = format!(
-            "{login} --include -X {method} -H 'Content-Type: application/json' --data-binary @- \
-             '{}/management/tokens{path}'",
+            "{login} --include -X {method} {header} {arguments} '{}/management/tokens{path}'",
             self.base(),
         );
         Answer::of(&run(Command::new("sh").args(["-c", &command]), body.as_bytes()))
