@@ -85,6 +85,13 @@ impl<S: TokenStore> Background<S> {
         }
     }
 
+    fn report_lost(&self, count: u64) {
+        if count > 0 {
+            let kind = EventKind::UsageLost { count };
+            self.shared.sink.record(&Event::general(self.shared.now(), None, kind));
+        }
+    }
+
     async fn write_usage(&self, pending: &Pending, all: bool) -> Result<(), StoreError> {
         const BATCH: usize = 1000;
         let now = self.shared.now();
@@ -92,10 +99,7 @@ impl<S: TokenStore> Background<S> {
             self.shared.store.record_usage(batch).await?;
             pending.usage.written(batch, now);
         }
-        let untracked = pending.usage.take_untracked();
-        if untracked > 0 {
-            tracing::warn!(target: "api_tokens", untracked, "no room to note all usage");
-        }
+        self.report_lost(pending.usage.take_untracked());
         Ok(())
     }
 
@@ -113,20 +117,19 @@ impl<S: TokenStore> Background<S> {
             Task::Reused => self.report_reuse(id).await,
         };
         match done {
-            Ok(()) => Ok(()),
             Err(IssuerError::Store(error)) => Err(error),
-            // The token is gone, or has come to another state, in which there is nothing to do.
-            Err(_) => Ok(()),
+            // Done, or the token is gone or in another state, in which there is nothing to do.
+            _ => Ok(()),
         }
     }
 
     async fn retire_predecessor(&self, id: TokenId) -> Result<(), IssuerError> {
         let record = self.shared.read(id).await?.ok_or(IssuerError::NotFound)?;
         if let Some(predecessor) = record.rotation.and_then(|rotation| rotation.predecessor) {
-            match self.shared.finish_rotation(predecessor, None, true).await {
-                Err(error @ IssuerError::Store(_)) => return Err(error),
-                // Gone, revoked or expired: there is nothing left to retire.
-                _ => {}
+            let finished = self.shared.finish_rotation(predecessor, None, true).await;
+            // Any other error: gone, revoked or expired, so that there is nothing left to retire.
+            if let Err(error @ IssuerError::Store(_)) = finished {
+                return Err(error);
             }
         }
         self.replace(id, |record| {
@@ -176,7 +179,8 @@ impl<S: TokenStore> Background<S> {
         Ok(())
     }
 
-    /// Does the work until `stop` is ready, then all that is left, for ten seconds at most.
+    /// Does the work until `serving` has ended, then all that is left, for ten seconds at most.
+    /// Returns what `serving` did.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -184,17 +188,16 @@ impl<S: TokenStore> Background<S> {
     ///
     /// let (verifier, background) =
     ///     Verifier::builder(prefix!("acme_live"), &Keyring::unkeyed(), MemoryStore::new()).build();
-    /// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    /// let background = tokio::spawn(background.run_until(async { drop(stopped.await) }));
+    /// background.run_until(serve(verifier)).await?; // at the end of `main`
+    /// # Ok::<_, std::io::Error>(()) }).unwrap();
     ///
-    /// // … serve, and when that has ended:
-    /// drop(stop);
-    /// background.await?;
-    /// # Ok::<_, tokio::task::JoinError>(()) }).unwrap();
+    /// async fn serve(verifier: Verifier<MemoryStore>) -> std::io::Result<()> {
+    ///     Ok(()) // such as `axum::serve(..).with_graceful_shutdown(..).await`
+    /// }
     /// # Ok::<_, std::io::Error>(())
     /// ```
     #[cfg(feature = "tokio")]
-    pub async fn run_until(mut self, stop: impl Future<Output = ()> + Send) {
+    pub async fn run_until<T>(mut self, serving: impl Future<Output = T>) -> T {
         use core::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
         use tokio::time::{Instant, timeout, timeout_at};
@@ -203,39 +206,40 @@ impl<S: TokenStore> Background<S> {
         const END: Duration = Duration::from_secs(10);
 
         let shared = Arc::clone(&self.shared);
-        let Some(pending) = &shared.pending else { return stop.await };
-        let mut stop = pin!(stop);
-        {
+        let Some(pending) = &shared.pending else { return serving.await };
+        let output = {
+            let mut serving = pin!(serving);
             let mut work = pin!(async {
                 let mut next_tick = Instant::now();
                 loop {
-                    if timeout_at(next_tick, pending.wake.notified()).await.is_ok() {
-                        report(self.perform_tasks(pending).await);
+                    let done = if timeout_at(next_tick, pending.wake.notified()).await.is_ok() {
+                        self.perform_tasks(pending).await
                     } else {
-                        report(self.tick().await);
                         next_tick = Instant::now() + TICK;
-                    }
+                        self.tick().await
+                    };
+                    self.report_delay(done);
                 }
             });
-            poll_fn(|context| match stop.as_mut().poll(context) {
-                Poll::Ready(()) => Poll::Ready(()),
+            poll_fn(|context| match serving.as_mut().poll(context) {
+                Poll::Ready(output) => Poll::Ready(output),
                 Poll::Pending => work.as_mut().poll(context),
             })
-            .await;
+            .await
+        };
+        if let Ok(done) = timeout(END, self.flush()).await {
+            self.report_delay(done);
         }
-        match timeout(END, self.flush()).await {
-            Ok(result) => report(result),
-            Err(_) => {
-                tracing::warn!(target: "api_tokens", "the store was too slow: usage is lost");
-            }
-        }
+        self.report_lost(u64::try_from(pending.usage.waiting()).unwrap_or(u64::MAX));
+        output
     }
-}
 
-#[cfg(feature = "tokio")]
-fn report(result: Result<(), StoreError>) {
-    if let Err(error) = result {
-        tracing::warn!(target: "api_tokens", %error, "background work has to wait");
+    #[cfg(feature = "tokio")]
+    fn report_delay(&self, done: Result<(), StoreError>) {
+        if let Err(error) = done {
+            let kind = EventKind::BackgroundDelayed { error: error.to_string() };
+            self.shared.sink.record(&Event::general(self.shared.now(), None, kind));
+        }
     }
 }
 

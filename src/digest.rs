@@ -138,6 +138,11 @@ impl Digester {
         self.current.digest(token)
     }
 
+    pub(crate) fn knows(&self, key: Option<KeyId>) -> bool {
+        let others = self.upcoming.iter().chain(&self.earlier);
+        core::iter::once(&self.current).chain(others).any(|other| other.id() == key)
+    }
+
     /// The same without an earlier or upcoming key; `None` if that is none of these.
     pub(crate) fn without(&self, key: Option<KeyId>) -> Option<Self> {
         let others = |keys: &[DigestKey]| -> Vec<DigestKey> {

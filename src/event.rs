@@ -93,6 +93,16 @@ pub enum EventKind {
         /// How many tokens were under it and can no longer be verified.
         abandoned: u64,
     },
+    /// There was no room to note when tokens were used, or no time to write it.
+    UsageLost {
+        /// How many times.
+        count: u64,
+    },
+    /// The store failed, so that background work has to wait.
+    BackgroundDelayed {
+        /// What the store said.
+        error: String,
+    },
     /// A request was refused.
     Refused {
         /// Why.
@@ -125,6 +135,8 @@ impl EventKind {
             Self::BulkChanged { .. } => "bulk_changed",
             Self::Pruned { .. } => "pruned",
             Self::KeyRetired { .. } => "key_retired",
+            Self::UsageLost { .. } => "usage_lost",
+            Self::BackgroundDelayed { .. } => "background_delayed",
             Self::Refused { .. } => "refused",
             Self::RefusalsSuppressed { .. } => "refusals_suppressed",
         }
@@ -263,7 +275,8 @@ pub trait EventSink: Send + Sync + 'static {
 }
 
 /// Writes events to [`tracing`](https://docs.rs/tracing), under the target `api_tokens`:
-/// changes at level INFO, [`EventKind::ReuseDetected`] at WARN, refusals at DEBUG.
+/// changes at level INFO, refusals at DEBUG, and at WARN [`EventKind::ReuseDetected`],
+/// [`EventKind::UsageLost`] and [`EventKind::BackgroundDelayed`].
 ///
 /// The fields are `event`, and where they apply `token`, `project`, `by`, `by_token` and `detail`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -285,7 +298,9 @@ impl EventSink for TracingSink {
             };
         }
         match event.kind {
-            EventKind::ReuseDetected => write!(warn),
+            EventKind::ReuseDetected
+            | EventKind::UsageLost { .. }
+            | EventKind::BackgroundDelayed { .. } => write!(warn),
             EventKind::Refused { .. } | EventKind::RefusalsSuppressed { .. } => write!(debug),
             _ => write!(info),
         }

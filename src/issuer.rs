@@ -237,10 +237,8 @@ impl<S: TokenStore> Issuer<S> {
                 limits.sees(&record.project) && selection.matches(record, now, &self.policy)
             });
             if selection.depends_on_usage() {
-                let ids: Vec<TokenId> = read.iter().map(|record| record.id).collect();
-                let usages: HashMap<TokenId, Usage> =
-                    self.usage(&ids).await?.into_iter().map(|usage| (usage.id, usage)).collect();
-                read.retain(|record| selection.matches_usage(record, usages.get(&record.id)));
+                let mut usages = self.usage(&read).await?.into_iter();
+                read.retain(|record| selection.matches_usage(record, usages.next().flatten()));
             }
             records.extend(read);
             if records.len() > limit {
@@ -254,28 +252,24 @@ impl<S: TokenStore> Issuer<S> {
         }
     }
 
-    /// When and from where these tokens were last used, in any order: as the store has it, and
-    /// as it is known on this node but not yet written. Of a token that was never used, nothing.
+    /// When and from where these tokens were last used, in their order; `None` for never. As the
+    /// store has it, or as it is known on this node and not yet written.
     ///
     /// # Errors
     ///
     /// [`IssuerError::Store`].
-    pub async fn usage(&self, ids: &[TokenId]) -> Result<Vec<Usage>, IssuerError> {
-        let mut usages: HashMap<TokenId, Usage> = HashMap::new();
-        let stored = self.shared().store.usage(ids).await?;
-        let pending = self
-            .shared()
-            .pending
-            .iter()
-            .flat_map(|pending| ids.iter().filter_map(|id| pending.usage.usage(*id)));
-        for usage in stored.into_iter().chain(pending) {
-            let is_later =
-                usages.get(&usage.id).is_none_or(|known| known.last_used_at < usage.last_used_at);
-            if is_later {
-                usages.insert(usage.id, usage);
-            }
-        }
-        Ok(usages.into_values().collect())
+    pub async fn usage(&self, records: &[TokenRecord]) -> Result<Vec<Option<Usage>>, IssuerError> {
+        let ids: Vec<TokenId> = records.iter().map(|record| record.id).collect();
+        let stored = self.shared().store.usage(&ids).await?;
+        let stored: HashMap<TokenId, Usage> =
+            stored.into_iter().map(|usage| (usage.id, usage)).collect();
+        let pending = self.shared().pending.as_ref();
+        let latest = |id: &TokenId| {
+            let known = pending.and_then(|pending| pending.usage.usage(*id));
+            let both = stored.get(id).cloned().into_iter().chain(known);
+            both.max_by_key(|usage| usage.last_used_at)
+        };
+        Ok(ids.iter().map(latest).collect())
     }
 
     /// Reads up to `limit` events of one token, the newest first, before the number `before`.
@@ -344,7 +338,10 @@ impl<S: TokenStore> Issuer<S> {
         Ok(self.shared().digester.load().digest(&parsed))
     }
 
-    fn now(&self) -> Timestamp {
+    /// The present instant, by the verifier's clock: for [`TokenRecord::status`] and
+    /// [`State::of`](crate::State::of).
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
         self.shared().now()
     }
 }
@@ -394,6 +391,8 @@ pub struct Page {
 }
 
 impl Page {
+    /// A number of records that fits most pages.
+    pub const DEFAULT_LIMIT: usize = 100;
     /// The greatest number of records on a page.
     pub const MAX_LIMIT: usize = 1000;
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::{
     Actor, Clock, Digester, Event, EventKind, EventSink, IssuerError, Prefix, RevocationReason,
-    Status, StoreError, StoreErrorKind, TokenId, TokenRecord, TokenStore, WriteBatch,
+    Status, StoreError, StoreErrorKind, TokenId, TokenRecord, TokenStore, Verified, WriteBatch,
     actor::Limits,
     clock::to_microseconds,
     error::Limit,
@@ -33,9 +33,9 @@ pub(crate) struct Shared<S> {
 /// a change that somebody else made, so that many in a row do not happen.
 pub(crate) const ROUNDS: u32 = 100;
 
-/// The error after [`ROUNDS`].
+/// The error after [`ROUNDS`]: trying again later may help.
 pub(crate) fn contended() -> IssuerError {
-    StoreError::new(StoreErrorKind::Conflict, "the records changed again and again").into()
+    StoreError::new(StoreErrorKind::Unavailable, "the records changed again and again").into()
 }
 
 impl<S: TokenStore> Shared<S> {
@@ -160,15 +160,23 @@ impl<S: TokenStore> Shared<S> {
         actor: Option<&Actor>,
         reason: Option<&RevocationReason>,
     ) -> Result<u64, IssuerError> {
+        let own = actor.and_then(|actor| actor.token.as_ref()).map(Verified::id);
+        let limits = self.limits(actor, self.now()).await?;
         let mut revoked: u64 = 0;
+        let mut revokes_own = false;
         let mut revoke = async |record: TokenRecord| {
             if record.revocation.is_some() {
                 return Ok(record);
             }
             revoked = revoked.saturating_add(1);
+            if own == Some(record.id) {
+                // The last of all, since nothing can be done through it afterwards.
+                revokes_own = true;
+                return Ok(record);
+            }
             self.revoke(record.id, actor, reason).await
         };
-        let first = self.read(id).await?.ok_or(IssuerError::NotFound)?;
+        let first = self.read_visible(id, &limits).await?;
         let mut earlier = first.rotation.and_then(|rotation| rotation.predecessor);
         // Towards the latest first, which is most likely the one in use.
         let mut later = Some(first);
@@ -183,6 +191,9 @@ impl<S: TokenStore> Shared<S> {
         while let Some(id) = earlier {
             let Some(record) = self.read(id).await? else { break };
             earlier = revoke(record).await?.rotation.and_then(|rotation| rotation.predecessor);
+        }
+        if let Some(own) = own.filter(|_| revokes_own) {
+            self.revoke(own, actor, reason).await?;
         }
         Ok(revoked)
     }

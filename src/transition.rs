@@ -3,6 +3,7 @@
 use core::fmt;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::{Status, TokenRecord};
 
@@ -38,7 +39,8 @@ use crate::{Status, TokenRecord};
 /// means that the state does; what is as it should be already is not written again. A disabled
 /// token that is not yet valid counts as disabled, and a Rotating token can be disabled too, which
 /// its status shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum State {
     /// Accepted, and not being replaced.

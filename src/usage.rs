@@ -179,6 +179,12 @@ impl UsageTracker {
         }
     }
 
+    /// How many usages wait to be written.
+    pub(crate) fn waiting(&self) -> usize {
+        let unwritten = |shard| lock(shard).values().filter(|entry| !entry.is_written()).count();
+        self.shards.iter().map(unwritten).sum()
+    }
+
     /// How many times a token was not noted for lack of room since this was last asked.
     pub(crate) fn take_untracked(&self) -> u64 {
         self.untracked.swap(0, Ordering::Relaxed)

@@ -66,7 +66,6 @@ impl<S: TokenStore> Verifier<S> {
     }
 
     /// Begins a verifier of tokens with this prefix.
-    #[must_use]
     pub fn builder(prefix: Prefix, keyring: &Keyring, store: S) -> VerifierBuilder<S> {
         VerifierBuilder::new(prefix, keyring, store)
     }

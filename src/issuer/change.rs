@@ -39,11 +39,11 @@ impl<S: TokenStore> Issuer<S> {
         &self,
         id: TokenId,
         actor: &Actor,
-        edit: &Edit,
+        edit: Edit,
     ) -> Result<TokenRecord, IssuerError> {
         self.shared()
             .change(id, Operation::Edit, Some(actor), |record, limits, now| {
-                self.apply(edit, record, limits, now)
+                self.apply(&edit, record, limits, now)
             })
             .await
     }

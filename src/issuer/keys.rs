@@ -14,6 +14,8 @@ pub struct KeyCount {
     pub key: Option<KeyId>,
     /// How many tokens that may still be accepted are under it.
     pub tokens: u64,
+    /// Whether it is in this issuer's keyring. Tokens under a key that is not cannot be verified.
+    pub is_known: bool,
 }
 
 impl<S: TokenStore> Issuer<S> {
@@ -42,8 +44,9 @@ impl<S: TokenStore> Issuer<S> {
             }
             after = records.last().map(PageKey::of);
         }
-        let mut counts: Vec<KeyCount> =
-            counts.into_iter().map(|(key, tokens)| KeyCount { key, tokens }).collect();
+        let digester = self.shared().digester.load();
+        let count = |(key, tokens)| KeyCount { key, tokens, is_known: digester.knows(key) };
+        let mut counts: Vec<KeyCount> = counts.into_iter().map(count).collect();
         counts.sort_unstable_by_key(|count| count.key);
         Ok(counts)
     }

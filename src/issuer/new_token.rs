@@ -105,10 +105,17 @@ impl NewToken {
             && self.scopes == record.scopes
             && self.metadata == record.metadata
             && self.not_before.map(to_microseconds) == record.not_before
+            && match self.expiry {
+                Expiry::At(end) => record.expires_at == Some(to_microseconds(end)),
+                Expiry::Never => record.expires_at.is_none(),
+                // These depend on when they were asked for.
+                Expiry::Default | Expiry::After(_) => true,
+            }
     }
 }
 
 /// The circumstances in which a record is made.
+#[derive(Clone, Copy)]
 pub(super) struct Made<'a> {
     pub(super) prefix: Prefix,
     pub(super) actor: &'a Actor,

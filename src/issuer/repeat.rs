@@ -53,7 +53,7 @@ impl<S: TokenStore> Issuer<S> {
             RepeatConflict::Ended
         } else if !is_same {
             RepeatConflict::Different
-        } else if !self.usage(&[lost.id]).await?.is_empty() {
+        } else if self.usage(core::slice::from_ref(lost)).await?.iter().any(Option::is_some) {
             RepeatConflict::Used
         } else {
             return Ok(());

@@ -343,8 +343,10 @@ impl<S: TokenStore> Issuer<S> {
         let Some(link) = successor_of(&predecessor).filter(|link| link.id == successor.id) else {
             return Ok(None); // cancelled
         };
-        let usages = self.usage(&[predecessor.id, successor.id]).await?;
-        let usage_of = |id| usages.iter().find(|usage| usage.id == id).cloned();
+        let pair = [predecessor, successor];
+        let mut usages = self.usage(&pair).await?.into_iter().flatten().peekable();
+        let [predecessor, successor] = pair;
+        let mut usage_of = |id| usages.next_if(|usage: &Usage| usage.id == id);
         Ok(Some(RotationStatus {
             overlap_ends_at: link.overlap_ends_at,
             predecessor_usage: usage_of(predecessor.id),

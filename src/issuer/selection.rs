@@ -27,7 +27,7 @@ pub struct Selection {
     /// Only tokens that nothing has ended: not expired, rotated out or revoked.
     pub living: bool,
     /// Only tokens whose whole name is like this, in upper or lower case; a `*` stands for any
-    /// text.
+    /// text. A field that searches puts one at both ends.
     pub name_pattern: Option<String>,
     /// Only tokens that come to their end before this instant, by expiry or by rotation.
     pub ends_before: Option<Timestamp>,
@@ -113,9 +113,10 @@ impl Selection {
             && !except.contains(&record.id)
     }
 
-    pub(super) fn matches_usage(&self, record: &TokenRecord, usage: Option<&Usage>) -> bool {
+    pub(super) fn matches_usage(&self, record: &TokenRecord, usage: Option<Usage>) -> bool {
+        let is_unused = usage.is_none();
         let last = usage.map_or(record.created_at, |usage| usage.last_used_at);
-        (!self.never_used || usage.is_none()) && self.unused_since.is_none_or(|since| last < since)
+        (!self.never_used || is_unused) && self.unused_since.is_none_or(|since| last < since)
     }
 }
 

@@ -27,7 +27,7 @@ use crate::{
 ///     Verifier::builder(prefix!("acme_live"), &Keyring::unkeyed(), MemoryStore::new())
 ///         .revoke_family_on_reuse()
 ///         .build();
-/// // With the feature `tokio`: tokio::spawn(background.run_until(shutdown));
+/// // With the feature `tokio`: background.run_until(serve(verifier)).await
 /// ```
 #[must_use = "call `build` to make the verifier"]
 pub struct VerifierBuilder<S> {

@@ -199,7 +199,7 @@ impl World {
             Step::Edit { target, scopes: chosen, expiry } => {
                 let scopes = chosen.map(|chosen| scopes(&chosen));
                 let edit = Edit { scopes, expiry, ..Edit::default() };
-                self.issuer.edit(id(target), actor, &edit).await?;
+                self.issuer.edit(id(target), actor, edit).await?;
             }
             Step::Disable { target } => {
                 self.issuer.disable(id(target), actor).await?;
@@ -228,7 +228,7 @@ impl World {
                 let id = pick(&self.held, target).id();
                 let edit = Edit { scopes: Some(Scopes::default()), ..Edit::default() };
                 // It may have come to its end.
-                let _ = self.issuer.edit(id, &ann(), &edit).await;
+                let _ = self.issuer.edit(id, &ann(), edit.clone()).await;
             }
         }
         Ok(())

@@ -139,7 +139,7 @@ async fn an_actor_is_as_good_as_its_token_is_now() {
         let token = service.issuer.create(new, &ann()).await.unwrap().token;
         let actor: Actor = service.through(&token).await;
         let edit = api_tokens::Edit { scopes: Some(scopes("sources:read")), ..Default::default() };
-        service.issuer.edit(token.id(), &ann(), &edit).await.unwrap();
+        service.issuer.edit(token.id(), &ann(), edit.clone()).await.unwrap();
         let minted = |scope: &str| new_token("minted").with_scopes(scopes(scope));
         let error = service.issuer.create(minted("sources:write"), &actor).await.unwrap_err();
         assert!(matches!(error, IssuerError::Exceeds(_)), "{error}");

@@ -296,3 +296,21 @@ async fn a_rotation_that_comes_between_is_found_too() {
         assert_eq!(service.status(&new).await, Status::Revoked);
     }
 }
+
+#[tokio::test]
+async fn a_family_is_revoked_through_any_of_its_tokens() {
+    for service in services() {
+        for through in 0..2 {
+            let (old, _) = service.create("a token").await;
+            let rotate = Rotate::with_overlap(days(1));
+            let new = service.issuer.rotate(old.id(), &ann(), rotate).await.unwrap().token;
+            let tokens = [old, new];
+            let actor = service.through(&tokens[through]).await;
+            let family = service.issuer.revoke_family(tokens[0].id(), &actor, None);
+            assert_eq!(family.await.unwrap(), 2);
+            for token in &tokens {
+                assert_eq!(service.status(token).await, Status::Revoked);
+            }
+        }
+    }
+}

@@ -24,7 +24,7 @@ async fn every_change_is_stored_and_passed_on() {
             expiry: Some(Expiry::After(days(90))),
             ..Edit::default()
         };
-        service.issuer.edit(old.id(), &"ben".parse().unwrap(), &edit).await.unwrap();
+        service.issuer.edit(old.id(), &"ben".parse().unwrap(), edit).await.unwrap();
         service.issuer.disable(old.id(), &ann()).await.unwrap();
         service.issuer.enable(old.id(), &ann()).await.unwrap();
         let rotate = || Rotate::with_overlap(days(1));

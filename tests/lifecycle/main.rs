@@ -86,6 +86,12 @@ impl Service {
         self.issuer.get(token.id(), &ann()).await.expect("get").expect("a record")
     }
 
+    /// As it is known on this node.
+    async fn usage(&self, token: &Token) -> Option<api_tokens::Usage> {
+        let records = [self.get(token).await];
+        self.issuer.usage(&records).await.expect("usage").pop().flatten()
+    }
+
     fn clock_now(&self) -> Timestamp {
         self.clock.now()
     }

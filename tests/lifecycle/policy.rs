@@ -133,7 +133,7 @@ async fn an_edit_changes_what_is_set() {
             metadata: Some(metadata.clone()),
             expiry: Some(Expiry::After(days(1))),
         };
-        let after = service.issuer.edit(token.id(), &ann(), &edit).await.unwrap();
+        let after = service.issuer.edit(token.id(), &ann(), edit.clone()).await.unwrap();
         assert_eq!(after, service.get(&token).await);
         assert_eq!(
             after,
@@ -146,7 +146,7 @@ async fn an_edit_changes_what_is_set() {
                 ..before
             }
         );
-        assert_eq!(service.issuer.edit(token.id(), &ann(), &edit).await.unwrap(), after);
+        assert_eq!(service.issuer.edit(token.id(), &ann(), edit.clone()).await.unwrap(), after);
         let verified = service.verify(&token).await.unwrap();
         verified.require(&"sources:read".parse().unwrap()).unwrap();
     }
@@ -163,7 +163,7 @@ async fn an_edited_expiry_keeps_to_the_policy_and_to_sense() {
         service.clock.advance(days(10));
         let edit = async |token: &api_tokens::Token, expiry| {
             let edit = Edit { expiry: Some(expiry), ..Edit::default() };
-            match issuer.edit(token.id(), &ann(), &edit).await {
+            match issuer.edit(token.id(), &ann(), edit.clone()).await {
                 Ok(record) => Ok(record.expires_at.map(|end| end.duration_since(start()))),
                 Err(error) => Err(error.to_string()),
             }
@@ -199,9 +199,9 @@ async fn a_person_gives_away_no_more_than_the_host_says() {
         assert_eq!(error.to_string(), "it would exceed the scopes of whoever asks for it");
         let edit = |scopes: &str| Edit { scopes: Some(scopes.parse().unwrap()), ..Edit::default() };
         let id = created.record.id;
-        service.issuer.edit(id, &ben, &edit("sources:read sources:write")).await.unwrap();
+        service.issuer.edit(id, &ben, edit("sources:read sources:write")).await.unwrap();
         let error =
-            service.issuer.edit(id, &ben, &edit("sources:read flows:run")).await.unwrap_err();
+            service.issuer.edit(id, &ben, edit("sources:read flows:run")).await.unwrap_err();
         assert!(matches!(error, IssuerError::Exceeds(_)), "{error}");
 
         let elsewhere = NewToken::new(

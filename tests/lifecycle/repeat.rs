@@ -87,7 +87,7 @@ async fn a_token_that_was_ended_or_changed_is_not_replaced() {
         assert_eq!(conflict(&create("3").await.unwrap_err()), RepeatConflict::Ended);
         let edited = create("4").await.unwrap();
         let edit = Edit { name: Some("another".parse().unwrap()), ..Edit::default() };
-        service.issuer.edit(edited.id, &ann(), &edit).await.unwrap();
+        service.issuer.edit(edited.id, &ann(), edit.clone()).await.unwrap();
         assert_eq!(conflict(&create("4").await.unwrap_err()), RepeatConflict::Different);
 
         create("5").await.unwrap();
@@ -191,10 +191,10 @@ async fn a_repeated_rotation_gives_nothing_back_that_was_taken() {
         let (old, _) = service.create("a token").await;
         let wide =
             Edit { scopes: Some("sources:read flows:run".parse().unwrap()), ..Edit::default() };
-        service.issuer.edit(old.id(), &ann(), &wide).await.unwrap();
+        service.issuer.edit(old.id(), &ann(), wide).await.unwrap();
         let new_id = service.issuer.rotate(old.id(), &ann(), rotate()).await.unwrap().record.id;
         let narrow = Edit { scopes: Some("sources:read".parse().unwrap()), ..Edit::default() };
-        service.issuer.edit(new_id, &ann(), &narrow).await.unwrap();
+        service.issuer.edit(new_id, &ann(), narrow).await.unwrap();
         let error = service.issuer.rotate(old.id(), &ann(), rotate()).await.unwrap_err();
         assert_eq!(conflict(&error), RepeatConflict::Different);
         assert_eq!(service.status(&new.token).await, Status::Revoked);

@@ -359,7 +359,7 @@ async fn an_edit_of_a_token_that_is_being_replaced_leaves_its_successor() {
         let new =
             service.issuer.rotate(old.id(), &ann(), Rotate::with_overlap(days(1))).await.unwrap();
         let edit = Edit { name: Some("old".parse().unwrap()), ..Edit::default() };
-        service.issuer.edit(old.id(), &ann(), &edit).await.unwrap();
+        service.issuer.edit(old.id(), &ann(), edit.clone()).await.unwrap();
         assert_eq!(service.get(&new.token).await, new.record);
     }
 }

@@ -103,7 +103,7 @@ async fn perform(
         Operation::CancelRotation => issuer.cancel_rotation(id, &ann()).await,
         Operation::Edit => {
             let name = Some("another name".parse().unwrap());
-            issuer.edit(id, &ann(), &Edit { name, ..Edit::default() }).await
+            issuer.edit(id, &ann(), Edit { name, ..Edit::default() }).await
         }
         Operation::Disable => issuer.disable(id, &ann()).await,
         Operation::Enable => issuer.enable(id, &ann()).await,
