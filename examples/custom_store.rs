@@ -14,8 +14,9 @@ use std::{
 };
 
 use api_tokens::{
-    Change, Changes, Cursor, Found, Issuer, Keyring, ListFilter, NewToken, PageKey, Revision,
-    StoreError, StoreErrorKind, TokenId, TokenRecord, TokenStore, Verifier, prefix,
+    Actor, Change, Changes, Cursor, Event, EventNumber, Found, Issuer, Keyring, ListFilter,
+    NewToken, NumberedEvent, PageKey, Revision, StoreError, StoreErrorKind, TokenId, TokenRecord,
+    TokenStore, Usage, Verifier, WriteBatch, prefix,
 };
 use jiff::Timestamp;
 use rand::{Rng, rand_core::UnwrapErr, rngs::SysRng};
@@ -38,12 +39,15 @@ struct Shared {
     _lock: File,
 }
 
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 struct Content {
     incarnation: u64,
     records: BTreeMap<TokenId, TokenRecord>,
     /// Every change there ever was; the first has revision 1.
     changes: Vec<TokenId>,
+    usage: BTreeMap<TokenId, Usage>,
+    /// Every event there ever was; the first has number 1.
+    events: Vec<Event>,
 }
 
 impl FileStore {
@@ -64,7 +68,7 @@ impl FileStore {
             Ok(file) => serde_json::from_reader(BufReader::new(file))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let incarnation = UnwrapErr(SysRng).next_u64();
-                Content { incarnation, records: BTreeMap::new(), changes: Vec::new() }
+                Content { incarnation, ..Content::default() }
             }
             Err(error) => return Err(error),
         };
@@ -77,13 +81,14 @@ impl FileStore {
     }
 
     /// Applies a change to the file and then to memory, on a thread that may block.
-    async fn write<T: Send + 'static>(
+    async fn change<T: Send + 'static>(
         &self,
         change: impl FnOnce(&mut Content) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let store = self.clone();
         let write = move || {
             let _writing = store.shared.writing.lock().unwrap_or_else(PoisonError::into_inner);
+            // A copy, so that nobody reads what is not in the file, or half a change.
             let mut changed = store.content().clone();
             let answer = change(&mut changed)?;
             replace(&store.shared.path, &changed).map_err(|error| {
@@ -120,18 +125,6 @@ impl Content {
 }
 
 impl TokenStore for FileStore {
-    async fn insert(&self, record: &TokenRecord) -> Result<(), StoreError> {
-        let record = record.clone();
-        self.write(move |content| {
-            if content.records.contains_key(&record.id) {
-                return Err(StoreError::new(StoreErrorKind::AlreadyExists, "insert a record"));
-            }
-            content.records.insert(record.id, record);
-            Ok(())
-        })
-        .await
-    }
-
     async fn find(&self, id: &TokenId) -> Result<Option<Found>, StoreError> {
         let content = self.content();
         let as_of = content.head().revision;
@@ -139,15 +132,18 @@ impl TokenStore for FileStore {
         Ok(record.map(|record| Found { record: Arc::new(record), as_of }))
     }
 
-    async fn update(&self, record: &TokenRecord) -> Result<(), StoreError> {
-        let record = record.clone();
-        self.write(move |content| match content.records.get_mut(&record.id) {
-            Some(stored) if stored.version.checked_add(1) == Some(record.version) => {
-                content.changes.push(record.id);
-                *stored = record;
-                Ok(())
+    async fn write(&self, batch: &WriteBatch) -> Result<(), StoreError> {
+        let batch = batch.clone();
+        self.change(move |content| {
+            let version = |id| content.records.get(&id).map(|record| record.version);
+            if batch.expectations().any(|(id, expected)| version(id) != expected) {
+                return Err(StoreError::new(StoreErrorKind::Conflict, "write records"));
             }
-            _ => Err(StoreError::new(StoreErrorKind::Conflict, "update a record")),
+            content.changes.extend(batch.updates.iter().map(|record| record.id));
+            let records = batch.inserts.into_iter().chain(batch.updates);
+            content.records.extend(records.map(|record| (record.id, record)));
+            content.events.extend(batch.events);
+            Ok(())
         })
         .await
     }
@@ -194,20 +190,56 @@ impl TokenStore for FileStore {
         Ok(Changes::Since { changes, next: Cursor { revision, ..cursor } })
     }
 
+    async fn record_usage(&self, batch: &[Usage]) -> Result<(), StoreError> {
+        let batch = batch.to_vec();
+        self.change(move |content| {
+            for usage in batch {
+                let kept = content.usage.get(&usage.id);
+                if content.records.contains_key(&usage.id)
+                    && kept.is_none_or(|kept| kept.last_used_at < usage.last_used_at)
+                {
+                    content.usage.insert(usage.id, usage);
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn usage(&self, ids: &[TokenId]) -> Result<Vec<Usage>, StoreError> {
+        let content = self.content();
+        Ok(ids.iter().filter_map(|id| content.usage.get(id).cloned()).collect())
+    }
+
+    async fn events(
+        &self,
+        token: &TokenId,
+        before: Option<EventNumber>,
+        limit: usize,
+    ) -> Result<Vec<NumberedEvent>, StoreError> {
+        let content = self.content();
+        let mut events: Vec<_> = (1..)
+            .map(EventNumber)
+            .zip(&content.events)
+            .filter(|(_, event)| event.token.as_ref() == Some(token))
+            .take_while(|(number, _)| before.is_none_or(|before| *number < before))
+            .map(|(number, event)| NumberedEvent { number, event: event.clone() })
+            .collect();
+        events.reverse();
+        events.truncate(limit);
+        Ok(events)
+    }
+
     async fn prune(&self, ended_before: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        self.write(move |content| {
-            let ended = |record: &&TokenRecord| {
+        self.change(move |content| {
+            let has_ended = |record: &&TokenRecord| {
                 record.ends_at().is_some_and(|ends_at| ends_at < ended_before)
             };
-            let ids: Vec<_> = content
-                .records
-                .values()
-                .filter(ended)
-                .map(|record| record.id)
-                .take(limit)
-                .collect();
+            let ended = content.records.values().filter(has_ended).map(|record| record.id);
+            let ids: Vec<_> = ended.take(limit).collect();
             for id in &ids {
                 content.records.remove(id);
+                content.usage.remove(id);
             }
             Ok(ids.len())
         })
@@ -224,7 +256,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let issuer = Issuer::new(&verifier);
 
     let new = NewToken::new("acme".parse()?, "ann".parse()?, "Production REST API".parse()?);
-    let created = issuer.create(new).await?;
+    let ann: Actor = "ann".parse()?;
+    let created = issuer.create(new, &ann).await?;
     let verified = verifier.verify(created.token.expose_secret().as_bytes()).await?;
     println!("created and verified {}, kept in {path}", verified.id());
     Ok(())

@@ -10,11 +10,12 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::{TokenId, clock::to_microseconds, sharded::Sharded};
 
 /// When a token was last used, and from where.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// The token.
     pub id: TokenId,

@@ -35,7 +35,6 @@ struct Shared {
     head: AtomicU64,
     /// Held by every writer.
     history: Mutex<History>,
-    usage: Mutex<HashMap<TokenId, Usage>>,
 }
 
 /// Hashed with a fast function: ids come out of a random number generator or a hash here, so
@@ -50,6 +49,7 @@ struct History {
     /// The latest events, the newest last, which has the number `events_written`.
     events: VecDeque<Event>,
     events_written: u64,
+    usage: HashMap<TokenId, Usage>,
 }
 
 /// There is only one history of a store in memory: it is gone when the process is.
@@ -70,24 +70,29 @@ impl MemoryStore {
         self.shared.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn usage(&self) -> MutexGuard<'_, HashMap<TokenId, Usage>> {
-        self.shared.usage.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn record(&self, id: &TokenId) -> Option<Arc<TokenRecord>> {
         let shard = self.shared.shards.of(id).read().unwrap_or_else(PoisonError::into_inner);
         shard.get(id).map(Arc::clone)
     }
+}
 
-    fn shard(&self, id: &TokenId) -> RwLockWriteGuard<'_, Records> {
-        self.shared.shards.of(id).write().unwrap_or_else(PoisonError::into_inner)
+/// Shards that stay locked until a whole change is made: whoever has read one of its records as
+/// it became reads no other as it was. Who locks several holds the history, so in any order.
+struct Locked<'a> {
+    shared: &'a Shared,
+    by_first_character: HashMap<u8, RwLockWriteGuard<'a, Records>>,
+}
+
+impl<'a> Locked<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        Self { shared, by_first_character: HashMap::new() }
     }
 
-    /// For readers of both, the shard comes last: see [`Shared::head`].
-    fn put(&self, history: &mut History, record: &TokenRecord) {
-        let record = Arc::new(record.clone());
-        history.order.insert(PageKey::of(&record), Arc::clone(&record));
-        self.shard(&record.id).insert(record.id, record);
+    fn shard(&mut self, id: &TokenId) -> &mut Records {
+        let [first_character, ..] = id.as_bytes();
+        let shard = self.shared.shards.of(id);
+        let lock = || shard.write().unwrap_or_else(PoisonError::into_inner);
+        self.by_first_character.entry(*first_character).or_insert_with(lock)
     }
 }
 
@@ -112,11 +117,13 @@ impl TokenStore for MemoryStore {
             return Err(StoreError::new(StoreErrorKind::Conflict, "write records"));
         }
         let WriteBatch { inserts, updates, unchanged: _, events } = batch;
-        for record in inserts {
-            self.put(&mut history, record);
+        let mut locked = Locked::new(&self.shared);
+        for record in inserts.iter().chain(updates) {
+            let record = Arc::new(record.clone());
+            history.order.insert(PageKey::of(&record), Arc::clone(&record));
+            locked.shard(&record.id).insert(record.id, record);
         }
         for record in updates {
-            self.put(&mut history, record);
             keep(&mut history.changes, record.id);
             self.shared.head.fetch_add(1, Ordering::Release);
         }
@@ -172,23 +179,19 @@ impl TokenStore for MemoryStore {
     }
 
     async fn record_usage(&self, batch: &[Usage]) -> Result<(), StoreError> {
-        for new in batch {
-            // The lock order of `prune`: a token that exists now is not pruned meanwhile.
-            let _history = self.history();
-            if self.record(&new.id).is_some() {
-                let mut usage = self.usage();
-                let kept = usage.entry(new.id).or_insert_with(|| new.clone());
-                if kept.last_used_at < new.last_used_at {
-                    *kept = new.clone();
-                }
+        let mut history = self.history();
+        for new in batch.iter().filter(|usage| self.record(&usage.id).is_some()) {
+            let kept = history.usage.entry(new.id).or_insert_with(|| new.clone());
+            if kept.last_used_at < new.last_used_at {
+                *kept = new.clone();
             }
         }
         Ok(())
     }
 
     async fn usage(&self, ids: &[TokenId]) -> Result<Vec<Usage>, StoreError> {
-        let usage = self.usage();
-        Ok(ids.iter().filter_map(|id| usage.get(id).cloned()).collect())
+        let history = self.history();
+        Ok(ids.iter().filter_map(|id| history.usage.get(id).cloned()).collect())
     }
 
     async fn events(
@@ -218,10 +221,11 @@ impl TokenStore for MemoryStore {
             .map(|(key, _)| *key)
             .take(limit)
             .collect();
+        let mut locked = Locked::new(&self.shared);
         for key in &ended {
             history.order.remove(key);
-            self.shard(&key.id).remove(&key.id);
-            self.usage().remove(&key.id);
+            history.usage.remove(&key.id);
+            locked.shard(&key.id).remove(&key.id);
         }
         Ok(ended.len())
     }

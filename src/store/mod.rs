@@ -43,8 +43,8 @@ use crate::{Event, Principal, Project, TokenId, TokenRecord, Usage, clock::to_mi
 ///   a store need not keep more. Texts compare byte by byte (as with `COLLATE "C"`).
 /// - **Changes in commit order.** Each record that `write` replaces increases the store's
 ///   [`Revision`], and its id is noted under it, in the same transaction, so that whoever reads
-///   the notes in order misses none. An insert need not be noted (what does not exist is never
-///   cached), nor a `prune` (what is pruned is dead).
+///   the notes in order misses none. An insert is not noted, since what does not exist is never
+///   cached; a `prune` need not be, since what is pruned is dead.
 /// - **Errors by kind.** See [`StoreErrorKind`]. A store that cannot answer says so; it never
 ///   answers "not found" instead.
 /// - **Cancellation.** A future may be dropped at any point. A write that had begun may then

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    Change, Changes, Cursor, ListFilter, Metadata, Revocation, Rotation, Scopes, Successor,
-    TokenId, TokenRecord, TokenStore, prefix,
+    Change, Changes, Cursor, DoneBy, EditedField, Event, EventKind, KeyId, ListFilter, Metadata,
+    NumberedEvent, RefusalReason, Revocation, Rotation, Scopes, StoreError, Successor, TokenId,
+    TokenRecord, TokenStore, Usage, WriteBatch, prefix,
 };
 
 /// A record without anything optional; those of different numbers differ in id and time.
@@ -22,6 +23,7 @@ pub(super) fn plain_record(number: u8) -> TokenRecord {
         name: "Production REST API".parse().expect("a name"),
         owner: "ann".parse().expect("an owner"),
         created_by: "ann".parse().expect("a creator"),
+        created_through: None,
         scopes: Scopes::default(),
         metadata: Metadata::default(),
         created_at: at_second(i64::from(number)),
@@ -44,12 +46,13 @@ pub(super) fn full_record(number: u8) -> TokenRecord {
         scopes: "flows:run sources:*".parse().expect("scopes"),
         metadata,
         created_by: "eve".parse().expect("a creator"),
+        created_through: Some(plain_record(number.wrapping_add(103)).id),
         not_before: Some(at_microsecond(1_234_567_890_123_456)),
         expires_at: Some(at_microsecond(2_234_567_890_123_457)),
         disabled: true,
         revocation: Some(Revocation {
             at: at_microsecond(1_834_567_890_123_458),
-            by: "bob".parse().expect("a revoker"),
+            by: Some("bob".parse().expect("a revoker")),
             reason: Some("laptop lost".parse().expect("a reason")),
         }),
         rotation: Some(Rotation {
@@ -59,6 +62,7 @@ pub(super) fn full_record(number: u8) -> TokenRecord {
                 id: plain_record(number.wrapping_add(102)).id,
                 overlap_ends_at: at_microsecond(1_934_567_890_123_459),
             }),
+            retires_predecessor: true,
         }),
         ..plain_record(number)
     }
@@ -72,9 +76,105 @@ pub(super) fn changed(from: &TokenRecord, to: &TokenRecord) -> TokenRecord {
         project: from.project.clone(),
         owner: from.owner.clone(),
         created_by: from.created_by.clone(),
+        created_through: from.created_through,
         created_at: from.created_at,
         ..to.clone()
     }
+}
+
+/// `record` after a change.
+pub(super) fn next(record: &TokenRecord) -> TokenRecord {
+    let version = record.version.wrapping_add(1);
+    TokenRecord { version, disabled: !record.disabled, ..record.clone() }
+}
+
+/// A usage of the token of [`plain_record`], without anything optional.
+pub(super) fn usage_of(number: u8, last_used_at: Timestamp) -> Usage {
+    let id = plain_record(number).id;
+    Usage { id, last_used_at, client_address: None, user_agent: None }
+}
+
+/// An event of the token of [`plain_record`].
+pub(super) fn event_of(number: u8, kind: EventKind) -> Event {
+    let TokenRecord { id, project, .. } = plain_record(number);
+    Event { at: at_second(1), token: Some(id), project: Some(project), by: None, kind }
+}
+
+/// Events of one token: each kind there is with each kind of value in it, by each kind of actor.
+pub(super) fn every_event(token: TokenId) -> Vec<Event> {
+    let principal = "'; DROP TABLE \"ann\" \\ 漢字 🚀".parse().expect("a principal");
+    let through = Some(plain_record(99).id);
+    let actors = [
+        None,
+        Some(DoneBy { principal: "ann".parse().expect("a principal"), token: None }),
+        Some(DoneBy { principal, token: through }),
+    ];
+    let projects = ["acme", "%_ NULL \\ 'é'"].map(|project| project.parse().ok());
+    let times = [-1, 0, 1, 1_234_567_890_123_456].map(at_microsecond);
+    every_kind()
+        .into_iter()
+        .zip(actors.into_iter().cycle())
+        .zip(projects.into_iter().chain([None]).cycle().skip(1))
+        .zip(times.into_iter().cycle())
+        .map(|(((kind, by), project), at)| Event { at, token: Some(token), project, by, kind })
+        .collect()
+}
+
+fn every_kind() -> Vec<EventKind> {
+    use EventKind as Kind;
+
+    // Add a kind that is new below as well.
+    let _ = |kind: &Kind| match kind {
+        Kind::Created
+        | Kind::Imported
+        | Kind::Rotated { .. }
+        | Kind::RotationFinished { .. }
+        | Kind::RotationCancelled { .. }
+        | Kind::Edited { .. }
+        | Kind::Disabled
+        | Kind::Enabled
+        | Kind::Revoked { .. }
+        | Kind::ReuseDetected
+        | Kind::BulkChanged { .. }
+        | Kind::Pruned { .. }
+        | Kind::KeyRetired { .. }
+        | Kind::Refused { .. }
+        | Kind::RefusalsSuppressed { .. } => {}
+    };
+    let successor = plain_record(98).id;
+    let key: KeyId = "0123456789ab".parse().expect("a key id");
+    // More than a floating point number holds.
+    let count = 9_007_199_254_740_993;
+    let reason = "left: \"bye\" \\ 'é' 🚀".parse().expect("a reason");
+    let mut kinds = vec![
+        Kind::Created,
+        Kind::Imported,
+        Kind::Rotated { successor, overlap_ends_at: at_microsecond(1_934_567_890_123_459) },
+        Kind::RotationFinished { by_use: true },
+        Kind::RotationFinished { by_use: false },
+        Kind::RotationCancelled { successor },
+        Kind::Edited { fields: vec![] },
+        Kind::Edited {
+            fields: vec![
+                EditedField::ExpiresAt,
+                EditedField::Metadata,
+                EditedField::Scopes,
+                EditedField::Name,
+            ],
+        },
+        Kind::Disabled,
+        Kind::Enabled,
+        Kind::Revoked { reason: None },
+        Kind::Revoked { reason: Some(reason) },
+        Kind::ReuseDetected,
+        Kind::BulkChanged { count },
+        Kind::Pruned { count: 0 },
+        Kind::KeyRetired { key: None, abandoned: 1 },
+        Kind::KeyRetired { key: Some(key), abandoned: count },
+        Kind::RefusalsSuppressed { reason: RefusalReason::Outage, count },
+    ];
+    kinds.extend(RefusalReason::ALL.map(|reason| Kind::Refused { reason }));
+    kinds
 }
 
 pub(super) fn at_second(second: i64) -> Timestamp {
@@ -83,6 +183,37 @@ pub(super) fn at_second(second: i64) -> Timestamp {
 
 pub(super) fn at_microsecond(microsecond: i64) -> Timestamp {
     Timestamp::from_microsecond(microsecond).expect("a time in range")
+}
+
+pub(super) async fn insert(
+    store: &impl TokenStore,
+    record: &TokenRecord,
+) -> Result<(), StoreError> {
+    store.write(&WriteBatch::insert(record.clone())).await
+}
+
+pub(super) async fn update(
+    store: &impl TokenStore,
+    record: &TokenRecord,
+) -> Result<(), StoreError> {
+    store.write(&WriteBatch::update(record.clone())).await
+}
+
+/// Writes events, and nothing else.
+pub(super) async fn append(store: &impl TokenStore, events: Vec<Event>) {
+    store.write(&WriteBatch { events, ..WriteBatch::default() }).await.expect("write events");
+}
+
+/// All events of a token, the newest first.
+pub(super) async fn events(store: &impl TokenStore, token: &TokenId) -> Vec<NumberedEvent> {
+    store.events(token, None, 100).await.expect("events")
+}
+
+/// Usages sorted by id.
+pub(super) async fn usage(store: &impl TokenStore, ids: &[TokenId]) -> Vec<Usage> {
+    let mut usages = store.usage(ids).await.expect("usage");
+    usages.sort_by_key(|usage| usage.id);
+    usages
 }
 
 #[track_caller]
@@ -108,10 +239,9 @@ pub(super) async fn list_ids(store: &impl TokenStore, filter: &ListFilter) -> Ve
 /// Inserts a record and updates it, which makes one change.
 pub(super) async fn update_once(store: &impl TokenStore, number: u8) -> TokenId {
     let record = plain_record(number);
-    store.insert(&record).await.expect("insert");
-    let update = TokenRecord { version: 2, disabled: true, ..record };
-    store.update(&update).await.expect("update");
-    update.id
+    insert(store, &record).await.expect("insert");
+    update(store, &next(&record)).await.expect("update");
+    record.id
 }
 
 pub(super) async fn begin(store: &impl TokenStore) -> Cursor {

@@ -1,91 +1,74 @@
-//! Events and usages as rows.
+//! Events and usages as rows: the columns in order, writing them and reading them.
 
-use core::str::FromStr;
+use rusqlite::{Row, types::Value};
 
-use jiff::Timestamp;
-use rusqlite::{
-    Row,
-    types::{FromSql, Value},
-};
+use super::reader::Reader;
+use crate::{DoneBy, Event, EventNumber, NumberedEvent, StoreError, Usage, clock::to_microseconds};
 
-use super::super::{EventNumber, NumberedEvent, StoreError, StoreErrorKind};
-use crate::{DoneBy, Event, TokenId, Usage};
+/// The first is the store's to choose; [`event_values`] has the others in this order.
+pub(super) const EVENT_COLUMNS: [&str; 8] =
+    ["number", "at", "token", "project", "type", "by_principal", "by_token", "detail"];
 
-/// The values that an event's statement appends.
-pub(super) fn values(event: &Event) -> [Value; 7] {
-    let text = |value: Option<String>| value.map_or(Value::Null, Value::Text);
+pub(super) fn event_values(event: &Event) -> [Value; EVENT_COLUMNS.len() - 1] {
     // No `..`: a field that is added must get its column.
     let Event { at, token, project, by, kind } = event;
     [
-        Value::Integer(at.as_microsecond()),
-        text(token.map(|token| token.to_string())),
-        text(project.as_ref().map(ToString::to_string)),
+        Value::Integer(to_microseconds(*at).as_microsecond()),
+        optional_text(token.as_ref()),
+        optional_text(project.as_ref()),
         Value::Text(kind.as_str().to_owned()),
-        text(by.as_ref().map(|by| by.principal.to_string())),
-        text(by.as_ref().and_then(|by| by.token).map(|token| token.to_string())),
+        optional_text(by.as_ref().map(|by| &by.principal)),
+        optional_text(by.as_ref().and_then(|by| by.token)),
         // An enum of plain fields is always written.
         Value::Text(serde_json::to_string(kind).unwrap_or_default()),
     ]
 }
 
-/// Reads the event in a row; `table` is the record table's name, for errors.
+/// Reads the event that a row of [`EVENT_COLUMNS`] holds; `table` is for errors.
 pub(super) fn event(row: &Row<'_>, table: &str) -> Result<NumberedEvent, StoreError> {
-    let row = Reader { row, table };
-    let number: i64 = row.get(0, "number")?;
-    let principal = row.parse(4, "by_principal")?;
-    let by = match (principal, row.parse(5, "by_token")?) {
+    let row = Reader { row, table, columns: &EVENT_COLUMNS };
+    let number: i64 = row.get("number")?;
+    let by = match (row.optional("by_principal")?, row.optional("by_token")?) {
         (Some(principal), token) => Some(DoneBy { principal, token }),
         (None, None) => None,
         (None, Some(_)) => return Err(row.corrupt("by_principal")),
     };
-    let detail: String = row.get(6, "detail")?;
+    let detail: String = row.get("detail")?;
     Ok(NumberedEvent {
         number: EventNumber(number.unsigned_abs()),
         event: Event {
-            at: row.time(1, "at")?,
-            token: row.parse(2, "token")?,
-            project: row.parse(3, "project")?,
+            at: row.time("at")?,
+            token: row.optional("token")?,
+            project: row.optional("project")?,
             by,
             kind: serde_json::from_str(&detail).map_err(|_| row.corrupt("detail"))?,
         },
     })
 }
 
-/// Reads the usage in a row; `table` is the record table's name, for errors.
-pub(super) fn usage(id: TokenId, row: &Row<'_>, table: &str) -> Result<Usage, StoreError> {
-    let row = Reader { row, table };
+pub(super) const USAGE_COLUMNS: [&str; 4] = ["id", "last_used_at", "client_address", "user_agent"];
+
+pub(super) fn usage_values(usage: &Usage) -> [Value; USAGE_COLUMNS.len()] {
+    let Usage { id, last_used_at, client_address, user_agent } = usage;
+    [
+        Value::Text(id.to_string()),
+        Value::Integer(to_microseconds(*last_used_at).as_microsecond()),
+        optional_text(*client_address),
+        optional_text(user_agent.as_ref()),
+    ]
+}
+
+/// Reads the usage that a row of [`USAGE_COLUMNS`] holds; `table` is for errors.
+pub(super) fn usage(row: &Row<'_>, table: &str) -> Result<Usage, StoreError> {
+    let row = Reader { row, table, columns: &USAGE_COLUMNS };
     Ok(Usage {
-        id,
-        last_used_at: row.time(0, "last_used_at")?,
-        client_address: row.parse(1, "client_address")?,
-        user_agent: row.get(2, "user_agent")?,
+        id: row.parse("id")?,
+        last_used_at: row.time("last_used_at")?,
+        client_address: row.optional("client_address")?,
+        user_agent: row.get("user_agent")?,
     })
 }
 
-struct Reader<'a> {
-    row: &'a Row<'a>,
-    table: &'a str,
-}
-
-impl Reader<'_> {
-    fn get<T: FromSql>(&self, index: usize, column: &str) -> Result<T, StoreError> {
-        self.row.get(index).map_err(|_| self.corrupt(column))
-    }
-
-    fn parse<T: FromStr>(&self, index: usize, column: &str) -> Result<Option<T>, StoreError> {
-        let text: Option<String> = self.get(index, column)?;
-        text.map(|text| text.parse()).transpose().map_err(|_| self.corrupt(column))
-    }
-
-    fn time(&self, index: usize, column: &str) -> Result<Timestamp, StoreError> {
-        let microsecond = self.get(index, column)?;
-        Timestamp::from_microsecond(microsecond).map_err(|_| self.corrupt(column))
-    }
-
-    fn corrupt(&self, column: &str) -> StoreError {
-        StoreError::new(
-            StoreErrorKind::Corrupt,
-            format!("table {}_event or {}_usage, column {column}", self.table, self.table),
-        )
-    }
+fn optional_text(value: Option<impl ToString>) -> Value {
+    value.map_or(Value::Null, |value| Value::Text(value.to_string()))
 }

@@ -1,16 +1,15 @@
 //! A record as a row: the columns in order, writing them and reading them.
 
-use core::str::FromStr;
-
 use jiff::Timestamp;
-use rusqlite::{Row, ToSql, types::FromSql};
+use rusqlite::{Row, ToSql};
 
+use super::reader::Reader;
 use crate::{
     Revocation, Rotation, StoreError, StoreErrorKind, Successor, TokenRecord,
     clock::to_microseconds,
 };
 
-/// Everything below goes by this order. The update statement relies on the first two.
+/// Everything below goes by this order. The update statement relies on the first.
 pub(super) const COLUMNS: [&str; 24] = [
     "id",
     "version",
@@ -106,28 +105,27 @@ fn optional_text(value: Option<impl ToString>) -> Box<dyn ToSql + Send> {
 
 /// Reads the record that a row of [`COLUMNS`] holds; `table` is for errors.
 pub(super) fn record(row: &Row<'_>, table: &str) -> Result<TokenRecord, StoreError> {
-    let row = Reader { row, table };
-    let by = row.optional("revoked_by")?;
-    let revocation = match row.time("revoked_at")? {
-        Some(at) => Some(Revocation { at, by, reason: row.optional("revocation_reason")? }),
-        None if by.is_none() => None,
+    let row = Reader { row, table, columns: &COLUMNS };
+    let (by, reason) = (row.optional("revoked_by")?, row.optional("revocation_reason")?);
+    let revocation = match row.optional_time("revoked_at")? {
+        Some(at) => Some(Revocation { at, by, reason }),
+        None if by.is_none() && reason.is_none() => None,
         None => return Err(row.corrupt("revoked_at")),
     };
-    let successor = match (row.optional("successor")?, row.time("overlap_ends_at")?) {
+    let successor = match (row.optional("successor")?, row.optional_time("overlap_ends_at")?) {
         (Some(id), Some(overlap_ends_at)) => Some(Successor { id, overlap_ends_at }),
         (None, None) => None,
         (None, Some(_)) => return Err(row.corrupt("successor")),
         (Some(_), None) => return Err(row.corrupt("overlap_ends_at")),
     };
+    let predecessor = row.optional("predecessor")?;
     let retires_predecessor: Option<bool> = row.get("retires_predecessor")?;
-    let rotation = match (row.optional("family")?, row.optional("predecessor")?) {
-        (Some(family), predecessor) => Some(Rotation {
-            family,
-            predecessor,
-            successor,
-            retires_predecessor: retires_predecessor.unwrap_or(false),
-        }),
-        (None, None) if successor.is_none() => None,
+    let rotation = match (row.optional("family")?, retires_predecessor) {
+        (Some(family), Some(retires_predecessor)) => {
+            Some(Rotation { family, predecessor, successor, retires_predecessor })
+        }
+        (Some(_), None) => return Err(row.corrupt("retires_predecessor")),
+        (None, None) if predecessor.is_none() && successor.is_none() => None,
         (None, _) => return Err(row.corrupt("family")),
     };
     let metadata: String = row.get("metadata")?;
@@ -142,50 +140,12 @@ pub(super) fn record(row: &Row<'_>, table: &str) -> Result<TokenRecord, StoreErr
         created_through: row.optional("created_through")?,
         scopes: row.parse("scopes")?,
         metadata: serde_json::from_str(&metadata).map_err(|_| row.corrupt("metadata"))?,
-        created_at: row.time("created_at")?.ok_or_else(|| row.corrupt("created_at"))?,
-        not_before: row.time("not_before")?,
-        expires_at: row.time("expires_at")?,
+        created_at: row.time("created_at")?,
+        not_before: row.optional_time("not_before")?,
+        expires_at: row.optional_time("expires_at")?,
         disabled: row.get("disabled")?,
         revocation,
         rotation,
         version: row.get("version")?,
     })
-}
-
-struct Reader<'a> {
-    row: &'a Row<'a>,
-    table: &'a str,
-}
-
-impl Reader<'_> {
-    fn get<T: FromSql>(&self, column: &'static str) -> Result<T, StoreError> {
-        let index = COLUMNS.iter().position(|name| *name == column);
-        index.and_then(|index| self.row.get(index).ok()).ok_or_else(|| self.corrupt(column))
-    }
-
-    fn parse<T: FromStr>(&self, column: &'static str) -> Result<T, StoreError> {
-        let text: String = self.get(column)?;
-        text.parse().map_err(|_| self.corrupt(column))
-    }
-
-    fn optional<T: FromStr>(&self, column: &'static str) -> Result<Option<T>, StoreError> {
-        let text: Option<String> = self.get(column)?;
-        text.map(|text| text.parse()).transpose().map_err(|_| self.corrupt(column))
-    }
-
-    fn time(&self, column: &'static str) -> Result<Option<Timestamp>, StoreError> {
-        let microsecond: Option<i64> = self.get(column)?;
-        let time = microsecond.map(Timestamp::from_microsecond).transpose();
-        time.map_err(|_| self.corrupt(column))
-    }
-
-    fn corrupt(&self, column: &'static str) -> StoreError {
-        // What stands in the id column is only named if it is an id.
-        let id = self.row.get::<_, String>(0).ok().and_then(|id| id.parse().ok());
-        let id = id.map_or_else(|| "unreadable".to_owned(), |id: crate::TokenId| id.to_string());
-        StoreError::new(
-            StoreErrorKind::Corrupt,
-            format!("table {}, column {column}, id {id}", self.table),
-        )
-    }
 }

@@ -2,7 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, types::Value};
 
-use super::{failed, row::COLUMNS};
+use super::{
+    event::{EVENT_COLUMNS, USAGE_COLUMNS},
+    failed,
+    row::COLUMNS,
+};
 use crate::{ListFilter, PageKey, StoreError, StoreErrorKind};
 
 /// The newest migration that this version of the crate knows, and needs.
@@ -116,8 +120,11 @@ impl Schema {
 /// The text of each statement, made once.
 #[derive(Debug)]
 pub(super) struct Statements {
-    /// The record table's name, for errors.
+    /// The tables' names, for errors.
     pub(super) token_table: String,
+    pub(super) change_table: String,
+    pub(super) usage_table: String,
+    pub(super) event_table: String,
     pub(super) insert: String,
     pub(super) find: String,
     pub(super) update: String,
@@ -143,17 +150,20 @@ impl Statements {
         let assignments: Vec<String> =
             COLUMNS.iter().zip(1..).map(|(column, i)| format!("{column} = ?{i}")).collect();
         let assignments = assignments.join(", ");
+        let (event_columns, usage_columns) = (EVENT_COLUMNS.join(", "), USAGE_COLUMNS.join(", "));
+        let event_parameters = numbered(EVENT_COLUMNS.len() - 1);
         Self {
             token_table: format!("{prefix}token"),
+            change_table: format!("{prefix}token_change"),
+            usage_table: format!("{prefix}token_usage"),
+            event_table: format!("{prefix}token_event"),
             insert: format!("INSERT INTO {prefix}token ({columns}) VALUES ({parameters})"),
             find: format!(
                 "SELECT {columns}, (SELECT revision FROM {prefix}token_head) \
                  FROM {prefix}token WHERE id = ?1"
             ),
-            // ?1 is the id and ?2 the new version: see `COLUMNS`.
-            update: format!(
-                "UPDATE {prefix}token SET {assignments} WHERE id = ?1 AND version = ?2 - 1"
-            ),
+            // ?1 is the id: see `COLUMNS`.
+            update: format!("UPDATE {prefix}token SET {assignments} WHERE id = ?1"),
             advance_head: format!(
                 "UPDATE {prefix}token_head SET revision = revision + 1 RETURNING revision"
             ),
@@ -166,25 +176,20 @@ impl Statements {
             ),
             version: format!("SELECT version FROM {prefix}token WHERE id = ?1"),
             record_usage: format!(
-                "INSERT INTO {prefix}token_usage \
+                "INSERT INTO {prefix}token_usage ({usage_columns}) \
                  SELECT ?1, ?2, ?3, ?4 WHERE EXISTS (SELECT 1 FROM {prefix}token WHERE id = ?1) \
                  ON CONFLICT (id) DO UPDATE SET last_used_at = excluded.last_used_at, \
                  client_address = excluded.client_address, user_agent = excluded.user_agent \
                  WHERE last_used_at < excluded.last_used_at"
             ),
-            usage: format!(
-                "SELECT last_used_at, client_address, user_agent \
-                 FROM {prefix}token_usage WHERE id = ?1"
-            ),
+            usage: format!("SELECT {usage_columns} FROM {prefix}token_usage WHERE id = ?1"),
+            // The number is SQLite's to choose.
             append_event: format!(
-                "INSERT INTO {prefix}token_event \
-                 (at, token, project, type, by_principal, by_token, detail) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+                "INSERT INTO {prefix}token_event ({event_columns}) VALUES (NULL, {event_parameters})"
             ),
             events: format!(
-                "SELECT number, at, token, project, by_principal, by_token, detail \
-                 FROM {prefix}token_event WHERE token = ?1 AND number < ?2 \
-                 ORDER BY number DESC LIMIT ?3"
+                "SELECT {event_columns} FROM {prefix}token_event \
+                 WHERE token = ?1 AND number < ?2 ORDER BY number DESC LIMIT ?3"
             ),
             // The same rows as the statement below, within one transaction.
             prune_usage: format!(
