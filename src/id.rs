@@ -38,6 +38,14 @@ impl TokenId {
         Ok(Self(bytes))
     }
 
+    /// The id that a hash stands for: the same for the same hash, and hardly ever the same for two.
+    ///
+    /// A hash byte modulo 62 favours eight characters a little, which leaves 90 bits and more: an
+    /// id has to differ from others, and nothing depends on its being hard to guess.
+    pub(crate) fn from_hash(hash: &[u8; 32]) -> Self {
+        Self(base62::from_hash(hash))
+    }
+
     /// Reads an id from the bytes of its text.
     ///
     /// # Errors
