@@ -14,7 +14,7 @@ const driver = {
     close: () => database.close(),
     prepare(sql) {
         const statement = database.prepare(sql);
-        const finally_ = (work) => (values) => {
+        const once = (work) => (values) => {
             try {
                 return work(values.map((value) => (value === undefined ? null : value)));
             } finally {
@@ -23,8 +23,8 @@ const driver = {
         };
         return {
             reader: /^\s*(select|with|pragma)|\breturning\b/i.test(sql),
-            all: finally_((values) => statement.all(values)),
-            run: finally_((values) => statement.run(values)),
+            all: once((values) => statement.all(values)),
+            run: once((values) => statement.run(values)),
         };
     },
 };
@@ -34,7 +34,7 @@ const options = {
     secret: "a dummy secret of sufficient length for this",
     database: driver,
     emailAndPassword: { enabled: true },
-    logger: { level: "error" },
+    logger: { disabled: true },
     telemetry: { enabled: false },
     plugins: [apiKey()],
 };
