@@ -264,12 +264,16 @@ impl DigestKey {
         let bytes = match self {
             Self::Hmac { state, .. } => {
                 let mut mac = state.clone();
-                message.iter().for_each(|part| mac.update(part));
+                for part in message {
+                    mac.update(part);
+                }
                 mac.finalize().into_bytes()
             }
             Self::Unkeyed => {
                 let mut hash = Sha256::new();
-                message.iter().for_each(|part| hash.update(part));
+                for part in message {
+                    hash.update(part);
+                }
                 hash.finalize()
             }
         };

@@ -1,4 +1,4 @@
-//! Lets the systems themselves, as PyPI and npm have them now, issue tokens: what they store is
+//! Lets the systems themselves, installed from their registries, issue tokens: what they store is
 //! what the formats expect. `tests/data/imported` has what they stored once.
 
 mod import_support;
@@ -92,14 +92,15 @@ fn or_skip<T>(what: &str, result: Result<T, String>) -> Option<T> {
         .map_err(|problem| {
             assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{what}: {problem}");
             // Not `eprintln!`, which shows only if the test fails.
-            writeln!(io::stderr(), "SKIPPED: {what}: {problem}").unwrap();
+            let line = format!("SKIPPED: {what}: {problem}\n");
+            io::stderr().write_all(line.as_bytes()).unwrap();
         })
         .ok()
 }
 
 /// A virtual environment of its own, kept for the next time.
 fn virtual_environment(name: &str, packages: &[&str]) -> Result<PathBuf, String> {
-    let directory = installed(name, packages, |directory| {
+    let directory = installed(name, "python3", packages, |directory| {
         let python = directory.join("bin/python3");
         succeed(Command::new("python3").args(["-m", "venv"]).arg(directory))?;
         succeed(Command::new(python).args(["-m", "pip", "install", "--quiet"]).args(packages))
@@ -109,8 +110,7 @@ fn virtual_environment(name: &str, packages: &[&str]) -> Result<PathBuf, String>
 
 /// The script, beside the packages it imports.
 fn node_package(name: &str, packages: &[&str]) -> Result<PathBuf, String> {
-    let directory = installed(name, packages, |directory| {
-        succeed(Command::new("node").arg("--version"))?;
+    let directory = installed(name, "node", packages, |directory| {
         fs::create_dir_all(directory).map_err(|error| error.to_string())?;
         fs::write(directory.join("package.json"), "{}").map_err(|error| error.to_string())?;
         let options = ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--save-exact"];
@@ -121,15 +121,19 @@ fn node_package(name: &str, packages: &[&str]) -> Result<PathBuf, String> {
     Ok(script)
 }
 
-/// A directory that `install` filled with these packages, now or earlier.
+/// A directory that `install` filled with these packages for this version of a program, now or
+/// earlier.
 fn installed(
     name: &str,
+    program: &str,
     packages: &[&str],
     install: impl FnOnce(&Path) -> Result<(), String>,
 ) -> Result<PathBuf, String> {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("import").join(name);
+    let version = output(Command::new(program).arg("--version"))?;
+    let list = format!("{}{}", String::from_utf8_lossy(&version), packages.join("\n"));
     // Written last, so that an installation that was cut short is made again.
-    let (finished, list) = (directory.join("finished"), packages.join("\n"));
+    let finished = directory.join("finished");
     if fs::read_to_string(&finished).is_ok_and(|finished| finished == list) {
         return Ok(directory);
     }

@@ -12,9 +12,6 @@ pub(crate) struct System {
     row: fn(&Value) -> Result<ImportedDigest, ImportError>,
 }
 
-pub(crate) const NAMES: [&str; 6] =
-    ["sha256", "sanctum", "rest_framework_api_key", "knox", "knox_4", "better_auth"];
-
 impl System {
     #[track_caller]
     pub(crate) fn new(name: &'static str) -> Self {
