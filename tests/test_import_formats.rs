@@ -5,7 +5,7 @@
 
 mod import_support;
 
-use std::{collections::HashSet, fs, path::Path};
+use std::{collections::HashSet, fmt::Write, fs, path::Path};
 
 use api_tokens::{
     DigestMatch, Digester, ImportError, ImportFormat, ImportedDigest, Keyring, MasterKey,
@@ -404,7 +404,7 @@ proptest! {
     fn any_token_and_its_row(text in "[!-~]{1,512}") {
         let mut hex = String::new();
         for byte in Sha256::digest(&text) {
-            hex += &format!("{byte:02x}");
+            write!(hex, "{byte:02x}").unwrap();
         }
         let digest = ImportFormat::sha256().digest_of(text.as_bytes()).unwrap();
         prop_assert_eq!(ImportedDigest::sha256_hex(&hex).unwrap(), digest);

@@ -9,7 +9,7 @@ use crate::{TokenDigest, TokenId, digest::equal};
 /// What another system stored of a token's secret, ready to be the digest of one of our records.
 ///
 /// Made from a row of that system's database by the functions below, or from a presented text by
-/// [`ImportFormat::digest_of`]: both ways give the same for the same token. Whoever knows it
+/// [`ImportFormat::digest_of`](crate::ImportFormat::digest_of): both ways give the same for the same token. Whoever knows it
 /// cannot make the token of it.
 ///
 /// Compared in constant time. `Debug` prints the id alone.
@@ -156,7 +156,7 @@ impl ImportedDigest {
     /// A row of Better Auth's table `apikey`: its column `key`.
     ///
     /// With the option `disableKeyHashing` the column has the key itself: import those with
-    /// [`ImportFormat::digest_of`].
+    /// [`ImportFormat::digest_of`](crate::ImportFormat::digest_of).
     ///
     /// # Errors
     ///
