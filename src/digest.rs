@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::{KeyId, ParsedToken};
+use crate::{KeyId, ParsedToken, TokenId};
 
 /// What a store keeps of a token's secret: HMAC-SHA-256 over id and secret, and the name of the
 /// key it was made under.
@@ -16,6 +16,7 @@ use crate::{KeyId, ParsedToken};
 /// ```text
 /// hmac-sha256:<key id, 12 hexadecimal digits>:<32 bytes, base64url without padding>
 /// sha256:<32 bytes, base64url without padding>                (Keyring::unkeyed)
+/// imported:<32 bytes, base64url without padding>              (ImportedDigest, until first used)
 /// ```
 ///
 /// Digests are compared in constant time, and `Debug` leaves the 32 bytes out: without the key
@@ -23,28 +24,50 @@ use crate::{KeyId, ParsedToken};
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct TokenDigest {
-    key_id: Option<KeyId>,
+    algorithm: Algorithm,
     bytes: [u8; 32],
 }
 
+/// What the 32 bytes are. Only the first two are made by a [`DigestKey`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Algorithm {
+    Hmac(KeyId),
+    Unkeyed,
+    Imported,
+}
+
 impl TokenDigest {
-    /// The key it was made under; `None` for plain SHA-256.
+    pub(crate) fn imported(bytes: [u8; 32]) -> Self {
+        Self { algorithm: Algorithm::Imported, bytes }
+    }
+
+    /// The key it was made under; `None` for plain SHA-256, and for what was imported.
     #[must_use]
     pub fn key_id(&self) -> Option<KeyId> {
-        self.key_id
+        match self.algorithm {
+            Algorithm::Hmac(key_id) => Some(key_id),
+            Algorithm::Unkeyed | Algorithm::Imported => None,
+        }
+    }
+
+    /// Whether it came from another system, as an [`ImportedDigest`](crate::ImportedDigest), and
+    /// its token was not used since.
+    #[must_use]
+    pub fn is_imported(&self) -> bool {
+        self.algorithm == Algorithm::Imported
     }
 }
 
 impl PartialEq for TokenDigest {
     fn eq(&self, other: &Self) -> bool {
-        self.key_id == other.key_id && equal(&self.bytes, &other.bytes)
+        self.algorithm == other.algorithm && equal(&self.bytes, &other.bytes)
     }
 }
 
 impl Eq for TokenDigest {}
 
 /// Compares in constant time: four words, where `subtle` would take 32 single bytes (36 ns).
-fn equal(a: &[u8; 32], b: &[u8; 32]) -> bool {
+pub(crate) fn equal(a: &[u8; 32], b: &[u8; 32]) -> bool {
     let words = |bytes: &[u8; 32]| {
         let (words, _) = bytes.as_chunks();
         [0, 1, 2, 3].map(|i| words.get(i).map_or(0, |word| u64::from_ne_bytes(*word)))
@@ -54,9 +77,10 @@ fn equal(a: &[u8; 32], b: &[u8; 32]) -> bool {
 
 impl fmt::Display for TokenDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.key_id {
-            Some(key_id) => write!(f, "hmac-sha256:{key_id}:")?,
-            None => f.write_str("sha256:")?,
+        match self.algorithm {
+            Algorithm::Hmac(key_id) => write!(f, "hmac-sha256:{key_id}:")?,
+            Algorithm::Unkeyed => f.write_str("sha256:")?,
+            Algorithm::Imported => f.write_str("imported:")?,
         }
         f.write_str(&URL_SAFE_NO_PAD.encode(self.bytes))
     }
@@ -64,7 +88,12 @@ impl fmt::Display for TokenDigest {
 
 impl fmt::Debug for TokenDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenDigest").field("key_id", &self.key_id).finish_non_exhaustive()
+        let mut output = f.debug_struct("TokenDigest");
+        match self.algorithm {
+            Algorithm::Imported => output.field("imported", &true),
+            Algorithm::Hmac(_) | Algorithm::Unkeyed => output.field("key_id", &self.key_id()),
+        };
+        output.finish_non_exhaustive()
     }
 }
 
@@ -73,17 +102,18 @@ impl core::str::FromStr for TokenDigest {
 
     fn from_str(text: &str) -> Result<Self, TokenDigestError> {
         let (algorithm, rest) = text.split_once(':').ok_or(TokenDigestError)?;
-        let (key_id, bytes) = match algorithm {
+        let (algorithm, bytes) = match algorithm {
             "hmac-sha256" => {
                 let (key_id, bytes) = rest.split_once(':').ok_or(TokenDigestError)?;
-                (Some(KeyId::from_text(key_id).ok_or(TokenDigestError)?), bytes)
+                (Algorithm::Hmac(KeyId::from_text(key_id).ok_or(TokenDigestError)?), bytes)
             }
-            "sha256" => (None, rest),
+            "sha256" => (Algorithm::Unkeyed, rest),
+            "imported" => (Algorithm::Imported, rest),
             _ => return Err(TokenDigestError),
         };
         let mut decoded = [0; 32];
         match URL_SAFE_NO_PAD.decode_slice(bytes, &mut decoded) {
-            Ok(32) => Ok(Self { key_id, bytes: decoded }),
+            Ok(32) => Ok(Self { algorithm, bytes: decoded }),
             _ => Err(TokenDigestError),
         }
     }
@@ -135,7 +165,7 @@ impl Digester {
     /// The digest under the current key.
     #[must_use]
     pub fn digest(&self, token: &ParsedToken<'_>) -> TokenDigest {
-        self.current.digest(token)
+        self.digest_parts(parts(&token.id(), token.secret()))
     }
 
     pub(crate) fn knows(&self, key: Option<KeyId>) -> bool {
@@ -161,19 +191,45 @@ impl Digester {
     ///
     /// Says nothing of the token's status, nor, without a key, of its prefix: only
     /// [`Verifier::verify`](crate::Verifier::verify) decides.
+    ///
+    /// A digest that was imported and not used since matches none of these tokens:
+    /// [`verify_imported`](Self::verify_imported) is for those.
     #[must_use]
     pub fn verify(&self, token: &ParsedToken<'_>, stored: &TokenDigest) -> DigestMatch {
-        let is_theirs = |key: &&DigestKey| key.id() == stored.key_id;
+        self.verify_parts(parts(&token.id(), token.secret()), stored)
+    }
+
+    pub(crate) fn digest_parts<const N: usize>(&self, message: [&[u8]; N]) -> TokenDigest {
+        self.current.digest(message)
+    }
+
+    pub(crate) fn verify_parts<const N: usize>(
+        &self,
+        message: [&[u8]; N],
+        stored: &TokenDigest,
+    ) -> DigestMatch {
+        let is_theirs = |key: &&DigestKey| key.algorithm() == stored.algorithm;
         let mut kept = core::iter::once(&self.current).chain(&self.upcoming);
         let (key, right) = if let Some(key) = kept.find(is_theirs) {
             (key, DigestMatch::Current)
         } else if let Some(key) = self.earlier.iter().find(is_theirs) {
             (key, DigestMatch::Earlier)
+        } else if stored.is_imported() {
+            // No key makes these. The same hash as for another wrong secret.
+            core::hint::black_box(self.digest_parts(message));
+            return DigestMatch::Mismatch;
         } else {
             return DigestMatch::UnknownKey;
         };
-        if equal(&key.digest(token).bytes, &stored.bytes) { right } else { DigestMatch::Mismatch }
+        if equal(&key.digest(message).bytes, &stored.bytes) { right } else { DigestMatch::Mismatch }
     }
+}
+
+/// What is digested of our own tokens. Id and secret are 55 bytes together: with SHA-256's padding
+/// they fill one block. The id binds the digest to its row, so that digests cannot be swapped
+/// between rows.
+fn parts<'a>(id: &'a TokenId, secret: &'a [u8]) -> [&'a [u8]; 2] {
+    [id.as_bytes(), secret]
 }
 
 impl fmt::Debug for Digester {
@@ -187,13 +243,13 @@ impl fmt::Debug for Digester {
     }
 }
 
-/// What [`Digester::verify`] found.
+/// What [`Digester::verify`] and [`Digester::verify_imported`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DigestMatch {
     /// The token's secret is right; the digest was made under the current key, or an upcoming one.
     Current,
-    /// The token's secret is right; the digest was made under an earlier key and should be
-    /// replaced.
+    /// The token's secret is right; the digest was made under an earlier key, or imported, and
+    /// should be replaced.
     Earlier,
     /// The token's secret is wrong.
     Mismatch,
@@ -220,21 +276,27 @@ impl DigestKey {
         }
     }
 
-    /// Id and secret are 55 bytes together: with SHA-256's padding they fill one block. The id
-    /// binds the digest to its row, so that digests cannot be swapped between rows.
-    fn digest(&self, token: &ParsedToken<'_>) -> TokenDigest {
-        let id = token.id();
+    fn algorithm(&self) -> Algorithm {
+        self.id().map_or(Algorithm::Unkeyed, Algorithm::Hmac)
+    }
+
+    fn digest<const N: usize>(&self, message: [&[u8]; N]) -> TokenDigest {
         let bytes = match self {
             Self::Hmac { state, .. } => {
                 let mut mac = state.clone();
-                mac.update(id.as_bytes());
-                mac.update(token.secret());
+                for part in message {
+                    mac.update(part);
+                }
                 mac.finalize().into_bytes()
             }
             Self::Unkeyed => {
-                Sha256::new().chain_update(id.as_bytes()).chain_update(token.secret()).finalize()
+                let mut hash = Sha256::new();
+                for part in message {
+                    hash.update(part);
+                }
+                hash.finalize()
             }
         };
-        TokenDigest { key_id: self.id(), bytes: bytes.into() }
+        TokenDigest { algorithm: self.algorithm(), bytes: bytes.into() }
     }
 }

@@ -79,6 +79,7 @@ mod event;
 mod field;
 mod header;
 mod id;
+mod import;
 mod issuer;
 mod keyring;
 mod metadata;
@@ -130,6 +131,9 @@ pub use token::{ParsedToken, Token, TokenFormatError};
 // What is stored of the secret, and under which keys.
 pub use digest::{DigestMatch, Digester, TokenDigest, TokenDigestError};
 pub use keyring::{KeyError, KeyId, KeyIdError, Keyring, MasterKey};
+
+// Tokens that another system issued, to be accepted here.
+pub use import::{ImportError, ImportFormat, ImportedDigest};
 
 // Where records are kept.
 pub use store::{

@@ -40,6 +40,7 @@ fn any_text() -> impl Strategy<Value = String> {
             "Ky9Pf34qY6Nb3wWD",
             "hmac-sha256:",
             "sha256:",
+            "imported:",
             "9fd8fca32d9a",
             ":",
             "PuGSC48GDqMlsSZojcJsXKX6BWOGJghRvKVDmaoeUow",

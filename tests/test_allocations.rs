@@ -1,8 +1,8 @@
 //! A verification from memory allocates nothing, from the bytes of the header to `Verified`.
 
 use api_tokens::{
-    Issuer, Keyring, MasterKey, MemoryStore, NewToken, Token, TokenRecord, TokenStore, Verified,
-    Verifier, VerifyError, prefix,
+    DigestMatch, ImportFormat, Issuer, Keyring, MasterKey, MemoryStore, NewToken, Token,
+    TokenRecord, TokenStore, Verified, Verifier, VerifyError, prefix,
 };
 use rand::rngs::SysRng;
 use std::{
@@ -82,6 +82,32 @@ fn new_token() -> NewToken {
         "a token".parse().expect("a name"),
     )
     .with_scopes("sources:read flows:run".parse().expect("scopes"))
+}
+
+#[test]
+fn an_imported_token_allocates_nothing() {
+    let digester = Keyring::unkeyed().digester(&prefix!("acme_live"));
+    let letters = "abcdef01".repeat(8);
+    for (format, text) in [
+        (ImportFormat::sha256().with_start("abc"), letters.clone()),
+        (ImportFormat::sanctum(), format!("12|{letters}")),
+        (ImportFormat::rest_framework_api_key(), format!("abc.{letters}")),
+        (ImportFormat::knox(), letters.clone()),
+        (ImportFormat::knox_4(), letters.clone()),
+        (ImportFormat::better_auth(), letters.clone()),
+    ] {
+        let text = text.as_bytes();
+        let (count, imported) = allocations(|| format.digest_of(text));
+        let imported = imported.expect("a token of this format");
+        assert_eq!(count, 0, "{format:?}");
+        for stored in [imported.digest(), digester.digest_imported(&imported.id(), text)] {
+            let (count, found) = allocations(|| digester.verify_imported(text, &imported, &stored));
+            assert!(matches!(found, DigestMatch::Current | DigestMatch::Earlier));
+            assert_eq!(count, 0, "{format:?}");
+        }
+        let too_long = text.repeat(9);
+        assert_eq!(allocations(|| format.digest_of(&too_long)), (0, None));
+    }
 }
 
 /// That the counter counts.

@@ -158,6 +158,7 @@ pub fn digest(data: &[u8]) {
     assert_eq!(digest.to_string(), text);
     let key_id = text.strip_prefix("hmac-sha256:").and_then(|rest| rest.split(':').next());
     assert_eq!(digest.key_id().map(|id| id.to_string()).as_deref(), key_id);
+    assert_eq!(digest.is_imported(), text.starts_with("imported:"));
 
     // No text but the right one lets a token pass.
     let token = b"acme_live_Ky9Pf34qY6Nb3wWD_25RQ4F5ZR3qa7yEeeby3abP3E2Zs8IQ9Y7aJZqh1H1ztQ";
@@ -178,7 +179,7 @@ fn is_digest(text: &str) -> bool {
     let hex = |text: &str| text.len() == 12 && text.chars().all(|c| "0123456789abcdef".contains(c));
     let bytes = match text.split(':').collect::<Vec<_>>()[..] {
         ["hmac-sha256", key_id, bytes] if hex(key_id) => bytes,
-        ["sha256", bytes] => bytes,
+        ["sha256" | "imported", bytes] => bytes,
         _ => return false,
     };
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);

@@ -40,10 +40,19 @@ pub(crate) fn fill_random<R: TryCryptoRng + ?Sized>(
     }
 }
 
-/// One character of the alphabet for each byte.
-pub(crate) fn character_of(byte: u8) -> u8 {
-    // A remainder by 62 is always an index of the alphabet.
-    ALPHABET.get(usize::from(byte % 62)).copied().unwrap_or(b'0')
+/// Characters from the bytes of a hash, a byte each: at most 32.
+///
+/// Not uniform, unlike [`fill_random`]: 62 does not divide 256, so the first eight characters
+/// come five times where the others come four. For handles, which need only differ.
+pub(crate) fn from_hash<const N: usize>(hash: &[u8; 32]) -> [u8; N] {
+    let mut text = [b'0'; N];
+    for (place, byte) in text.iter_mut().zip(hash) {
+        // A remainder by 62 is always an index of the alphabet.
+        if let Some(&character) = ALPHABET.get(usize::from(byte % 62)) {
+            *place = character;
+        }
+    }
+    text
 }
 
 /// The CRC-32/ISO-HDLC of `bytes` as base62 digits, most significant first, padded with `0`.
@@ -93,6 +102,15 @@ mod tests {
         ] {
             assert_eq!(&checksum(random.as_bytes()), digits.as_bytes(), "{prefix}");
         }
+    }
+
+    #[test]
+    fn hash_bytes_become_characters() {
+        let mut hash = [0; 32];
+        for (byte, number) in hash.iter_mut().zip([0, 9, 10, 35, 36, 61, 62, 123, 124, 248, 255]) {
+            *byte = number;
+        }
+        assert_eq!(&from_hash::<12>(&hash), b"09AZaz0z0070");
     }
 
     #[test]
