@@ -50,6 +50,12 @@ pub enum IssuerError {
         /// Why it was not replaced.
         conflict: RepeatConflict,
     },
+    /// A record for this token of another system is there already.
+    #[error("the token was imported before, as {id}")]
+    AlreadyImported {
+        /// Its id.
+        id: TokenId,
+    },
     /// A key was not retired, because tokens still need it.
     #[error("{tokens} tokens still need the key: retire it by force to abandon them")]
     KeyInUse {

@@ -42,15 +42,25 @@ impl<'a> Credentials<'a> {
     /// assert_eq!(Credentials::from_authorization([]), Credentials::Absent);
     /// ```
     pub fn from_authorization(fields: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        Self::read(fields, is_b64token)
+    }
+
+    /// The same, but takes any visible ASCII for a token: other systems' tokens have characters
+    /// that RFC 6750 does not allow, such as `|`.
+    pub(crate) fn from_authorization_of_any(fields: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        Self::read(fields, is_visible)
+    }
+
+    fn read(fields: impl IntoIterator<Item = &'a [u8]>, is_token: fn(&[u8]) -> bool) -> Self {
         let mut fields = fields.into_iter();
         match (fields.next(), fields.next()) {
             (None, _) => Self::Absent,
-            (Some(value), None) => Self::from_value(value),
+            (Some(value), None) => Self::from_value(value, is_token),
             (Some(_), Some(_)) => Self::InvalidRequest,
         }
     }
 
-    fn from_value(value: &'a [u8]) -> Self {
+    fn from_value(value: &'a [u8], is_token: fn(&[u8]) -> bool) -> Self {
         let value = trim(value);
         if value.is_empty() {
             return Self::Absent;
@@ -68,7 +78,7 @@ impl<'a> Credentials<'a> {
         while let [b' ', rest @ ..] = token {
             token = rest;
         }
-        if is_b64token(token) { Self::Bearer(token) } else { Self::MalformedToken }
+        if is_token(token) { Self::Bearer(token) } else { Self::MalformedToken }
     }
 }
 
@@ -86,6 +96,12 @@ fn trim(mut value: &[u8]) -> &[u8] {
 /// `tchar` of RFC 9110 §5.6.2.
 fn is_tchar(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// Visible ASCII, within the length limit.
+fn is_visible(token: &[u8]) -> bool {
+    (1..=Credentials::MAX_TOKEN_LEN).contains(&token.len())
+        && token.iter().all(u8::is_ascii_graphic)
 }
 
 /// `b64token` of RFC 6750 §2.1, within the length limit.

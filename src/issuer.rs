@@ -2,6 +2,7 @@
 
 mod bulk;
 mod change;
+mod import;
 mod keys;
 mod lifetime;
 mod new_token;
@@ -28,6 +29,7 @@ use crate::{
 
 pub use bulk::Bulk;
 pub use change::Edit;
+pub use import::Import;
 pub use keys::KeyCount;
 pub use lifetime::{Expiry, LifetimePolicy};
 pub use new_token::NewToken;

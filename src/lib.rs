@@ -105,8 +105,8 @@ mod verifier;
 pub use actor::Actor;
 pub use error::{IssuerError, Limit, RepeatConflict};
 pub use issuer::{
-    Bulk, Created, Edit, Expiry, Issuer, KeyCount, LifetimePolicy, NewToken, Page, Revoked, Rotate,
-    Rotated, RotationStatus, Selection,
+    Bulk, Created, Edit, Expiry, Import, Issuer, KeyCount, LifetimePolicy, NewToken, Page, Revoked,
+    Rotate, Rotated, RotationStatus, Selection,
 };
 pub use transition::{Operation, State};
 pub use verifier::{Verified, Verifier, VerifierBuilder, VerifyError};

@@ -7,8 +7,9 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
 use crate::{
-    Actor, Clock, Digester, Event, EventKind, EventSink, IssuerError, Prefix, RevocationReason,
-    Status, StoreError, StoreErrorKind, TokenId, TokenRecord, TokenStore, Verified, WriteBatch,
+    Actor, Clock, Digester, Event, EventKind, EventSink, ImportFormat, IssuerError, Prefix,
+    RevocationReason, Status, StoreError, StoreErrorKind, TokenId, TokenRecord, TokenStore,
+    Verified, WriteBatch,
     actor::Limits,
     clock::to_microseconds,
     error::Limit,
@@ -23,6 +24,7 @@ pub(crate) struct Shared<S> {
     pub(crate) digester: ArcSwap<Digester>,
     pub(crate) store: S,
     pub(crate) clock: Box<dyn Clock>,
+    pub(crate) imports: Vec<ImportFormat>,
     pub(crate) owner_policy: Option<Box<dyn DynOwnerPolicy>>,
     pub(crate) sink: Box<dyn EventSink>,
     /// `None` if there is no background.

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    Client, Credentials, DigestMatch, Event, EventKind, Found, Keyring, OwnerRights, ParsedToken,
-    Prefix, Scopes, Status, TokenRecord, TokenStore, clock::after, pending::Task, shared::Shared,
+    Client, Credentials, DigestMatch, Digester, Event, EventKind, Found, Keyring, OwnerRights,
+    ParsedToken, Prefix, Scopes, Status, TokenDigest, TokenFormatError, TokenRecord, TokenStore,
+    clock::after, pending::Task, shared::Shared,
 };
 
 pub use builder::VerifierBuilder;
@@ -94,7 +95,12 @@ impl<S: TokenStore> Verifier<S> {
         fields: impl IntoIterator<Item = &'a [u8]>,
         client: Client<'_>,
     ) -> Result<Verified, VerifyError> {
-        let error = match Credentials::from_authorization(fields) {
+        let credentials = if self.shared.imports.is_empty() {
+            Credentials::from_authorization(fields)
+        } else {
+            Credentials::from_authorization_of_any(fields)
+        };
+        let error = match credentials {
             Credentials::Bearer(token) => return self.verify_from(token, client).await,
             Credentials::Absent => VerifyError::NoCredentials,
             Credentials::OtherScheme => VerifyError::OtherScheme,
@@ -148,43 +154,63 @@ impl<S: TokenStore> Verifier<S> {
         self.shared.digester.store(Arc::new(keyring.digester(&self.shared.prefix)));
     }
 
-    async fn decide(&self, token: &[u8]) -> Result<Verified, VerifyError> {
-        let token =
-            ParsedToken::parse(&self.shared.prefix, token).map_err(VerifyError::Malformed)?;
-        let found = self.shared.store.find(&token.id()).await?;
-        let (record, digested_under) = self.check_secret(&token, found)?;
-        self.check_status(&record)?;
-        let owner_scopes = self.owner_scopes(&record).await?;
-        if let (DigestedUnder::EarlierKey, Some(pending)) = (digested_under, &self.shared.pending) {
-            let digest = self.shared.digester.load().digest(&token);
-            pending.add(record.id, Task::DigestAgain { version: record.version, digest });
-        }
-        Ok(Verified::new(record, owner_scopes))
-    }
-
-    fn check_secret(
-        &self,
-        token: &ParsedToken<'_>,
-        found: Option<Found>,
-    ) -> Result<(Arc<TokenRecord>, DigestedUnder), VerifyError> {
-        let digester = self.shared.digester.load();
-        let Some(Found { record, .. }) = found else {
+    async fn decide(&self, text: &[u8]) -> Result<Verified, VerifyError> {
+        let token = match ParsedToken::parse(&self.shared.prefix, text) {
+            Ok(token) => token,
+            Err(error) => return self.decide_imported(text, error).await,
+        };
+        let Some(Found { record, .. }) = self.shared.store.find(&token.id()).await? else {
             // The same hash as for an id that exists, which is what takes longest in memory.
-            core::hint::black_box(digester.digest(token));
+            core::hint::black_box(self.shared.digester.load().digest(&token));
             return Err(VerifyError::UnknownToken);
         };
-        let digested_under = match digester.verify(token, &record.digest) {
-            DigestMatch::Current => DigestedUnder::CurrentKey,
-            DigestMatch::Earlier => DigestedUnder::EarlierKey,
-            DigestMatch::Mismatch => return Err(VerifyError::WrongSecret { id: record.id }),
-            DigestMatch::UnknownKey => return Err(VerifyError::UnknownKey { id: record.id }),
-        };
-        // Without a key the digest does not depend on the prefix, so the record decides.
-        if record.prefix == self.shared.prefix {
-            Ok((record, digested_under))
-        } else {
-            Err(VerifyError::WrongSecret { id: record.id })
+        let found = self.shared.digester.load().verify(&token, &record.digest);
+        self.accept(record, found, |digester| digester.digest(&token)).await
+    }
+
+    /// For a text that is not a token of ours: perhaps it is another system's.
+    async fn decide_imported(
+        &self,
+        text: &[u8],
+        error: TokenFormatError,
+    ) -> Result<Verified, VerifyError> {
+        for format in &self.shared.imports {
+            let Some(imported) = format.digest_of(text) else { continue };
+            let id = imported.id();
+            let Some(Found { record, .. }) = self.shared.store.find(&id).await? else { continue };
+            let found =
+                self.shared.digester.load().verify_imported(text, &imported, &record.digest);
+            return self
+                .accept(record, found, |digester| digester.digest_imported(&id, text))
+                .await;
         }
+        Err(VerifyError::Malformed(error))
+    }
+
+    /// Decides all that is not the secret, once that has been compared.
+    async fn accept(
+        &self,
+        record: Arc<TokenRecord>,
+        found: DigestMatch,
+        digest_again: impl FnOnce(&Digester) -> TokenDigest,
+    ) -> Result<Verified, VerifyError> {
+        let id = record.id;
+        match found {
+            DigestMatch::Mismatch => return Err(VerifyError::WrongSecret { id }),
+            DigestMatch::UnknownKey => return Err(VerifyError::UnknownKey { id }),
+            // Without a key the digest does not depend on the prefix, so the record decides.
+            _ if record.prefix != self.shared.prefix => {
+                return Err(VerifyError::WrongSecret { id });
+            }
+            DigestMatch::Current | DigestMatch::Earlier => {}
+        }
+        self.check_status(&record)?;
+        let owner_scopes = self.owner_scopes(&record).await?;
+        if let (DigestMatch::Earlier, Some(pending)) = (found, &self.shared.pending) {
+            let digest = digest_again(&self.shared.digester.load());
+            pending.add(id, Task::DigestAgain { version: record.version, digest });
+        }
+        Ok(Verified::new(record, owner_scopes))
     }
 
     fn check_status(&self, record: &TokenRecord) -> Result<(), VerifyError> {
@@ -225,11 +251,6 @@ impl<S: TokenStore> Verifier<S> {
                 .record(&Event { token: error.token(), ..Event::general(at, None, kind) });
         }
     }
-}
-
-enum DigestedUnder {
-    CurrentKey,
-    EarlierKey,
 }
 
 impl<S> Clone for Verifier<S> {

@@ -34,7 +34,10 @@ impl<S: TokenStore> Issuer<S> {
         loop {
             let all = ListFilter::default();
             let records = self.shared().store.list(&all, after.as_ref(), Page::MAX_LIMIT).await?;
-            let ours = records.iter().filter(|record| record.prefix == self.shared().prefix);
+            // What was imported and not used since is under no key at all.
+            let ours = records.iter().filter(|record| {
+                record.prefix == self.shared().prefix && !record.digest.is_imported()
+            });
             for record in ours.filter(|record| !State::of(record, now).is_final()) {
                 let count = counts.entry(record.digest.key_id()).or_default();
                 *count = count.saturating_add(1);

@@ -138,6 +138,8 @@ fn every_kind() -> Vec<EventKind> {
         | Kind::BulkChanged { .. }
         | Kind::Pruned { .. }
         | Kind::KeyRetired { .. }
+        | Kind::UsageLost { .. }
+        | Kind::BackgroundDelayed { .. }
         | Kind::Refused { .. }
         | Kind::RefusalsSuppressed { .. } => {}
     };
@@ -147,6 +149,8 @@ fn every_kind() -> Vec<EventKind> {
     let count = 9_007_199_254_740_993;
     let reason = "left: \"bye\" \\ 'é' 🚀".parse().expect("a reason");
     let mut kinds = vec![
+        Kind::UsageLost { count },
+        Kind::BackgroundDelayed { error: "store unavailable: \"é\" 🚀".to_owned() },
         Kind::Created,
         Kind::Imported,
         Kind::Rotated { successor, overlap_ends_at: at_microsecond(1_934_567_890_123_459) },

@@ -6,8 +6,8 @@ use jiff::SignedDuration;
 
 use super::Verifier;
 use crate::{
-    Clock, EventSink, Keyring, OwnerPolicy, Prefix, SystemClock, TokenStore, TracingSink,
-    background::Background, owner::DynOwnerPolicy, pending::Pending, shared::Shared,
+    Clock, EventSink, ImportFormat, Keyring, OwnerPolicy, Prefix, SystemClock, TokenStore,
+    TracingSink, background::Background, owner::DynOwnerPolicy, pending::Pending, shared::Shared,
 };
 
 /// Makes a [`Verifier`] and its [`Background`].
@@ -16,6 +16,7 @@ use crate::{
 ///
 /// - clock: [`SystemClock`]
 /// - events: go to [`TracingSink`], besides the store
+/// - tokens of other systems: none
 /// - what owners may do: everything that their tokens' scopes say
 /// - a replaced token that is presented after its overlap: an event, and nothing else
 /// - usage: written at most once a minute for each token, of up to 100,000 tokens at a time
@@ -36,6 +37,7 @@ pub struct VerifierBuilder<S> {
     store: S,
     clock: Box<dyn Clock>,
     sink: Box<dyn EventSink>,
+    imports: Vec<ImportFormat>,
     owner_policy: Option<Box<dyn DynOwnerPolicy>>,
     revoke_family_on_reuse: bool,
     usage_interval: SignedDuration,
@@ -50,6 +52,7 @@ impl<S: TokenStore> VerifierBuilder<S> {
             store,
             clock: Box::new(SystemClock),
             sink: Box::new(TracingSink),
+            imports: Vec::new(),
             owner_policy: None,
             revoke_family_on_reuse: false,
             usage_interval: SignedDuration::from_mins(1),
@@ -65,6 +68,21 @@ impl<S: TokenStore> VerifierBuilder<S> {
     /// Passes events to `sink` instead of [`TracingSink`].
     pub fn events(self, sink: impl EventSink) -> Self {
         Self { sink: Box::new(sink), ..self }
+    }
+
+    /// Also accepts tokens that another system issued and that [`Issuer::import`] has made records
+    /// for; call it for each format. From the first use on, their digest is under the keyring.
+    ///
+    /// A text that is not one of our own then costs a hash and a look into the store for each
+    /// format that it has the form of, and a Bearer token may have any visible ASCII, not only
+    /// what RFC 6750 allows. A client that sends its old token in another field or scheme
+    /// (`Token …`, `Api-Key …`, `x-api-key`) is for the host to read, by
+    /// [`Verifier::verify_from`].
+    ///
+    /// [`Issuer::import`]: crate::Issuer::import
+    pub fn accept_imported(mut self, format: ImportFormat) -> Self {
+        self.imports.push(format);
+        self
     }
 
     /// Limits every token to what its owner may still do.
@@ -119,6 +137,7 @@ impl<S: TokenStore> VerifierBuilder<S> {
             digester: ArcSwap::from_pointee(self.keyring),
             store: self.store,
             clock: self.clock,
+            imports: self.imports,
             owner_policy: self.owner_policy,
             sink: self.sink,
             pending,

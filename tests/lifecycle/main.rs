@@ -5,6 +5,7 @@ mod background;
 mod basics;
 mod bulk;
 mod events;
+mod import;
 mod keys;
 mod policy;
 mod repeat;

@@ -78,11 +78,10 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let stop = stop_signal()?;
 
     let data = Data::open(&arguments.data)?;
-    let key_id = data.key.id();
     let (verifier, background) =
         Verifier::builder(setup::PREFIX, &Keyring::new(data.key), data.store).build();
     let issuer = Arc::new(Issuer::new(&verifier));
-    setup::warn_of_other_keys(&issuer, key_id, &data.files).await?;
+    setup::warn_of_other_keys(&issuer, &data.files).await?;
 
     let first_token = setup::first_token(&issuer).await?;
     greeting::print(listener.local_addr()?, &data.files, &sources, first_token.as_ref())?;
@@ -99,9 +98,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
 
     // For as long as requests are served, and then once more: when tokens were last used is kept
     // in memory until the background writes it.
-    let mut served = Ok(());
-    background.run_until(async { served = serve(listener, app, stop).await }).await;
-    served
+    background.run_until(serve(listener, app, stop)).await
 }
 
 /// An error for the person at the terminal, in words.

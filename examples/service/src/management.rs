@@ -165,7 +165,7 @@ async fn edit(
     let (id, Json(body)) = (token_id(id)?, body?);
     let edit =
         Edit { name: body.name, scopes: body.scopes, expiry: body.expires_at, ..Edit::default() };
-    let record = issuer.edit(id, &admin, &edit).await?;
+    let record = issuer.edit(id, &admin, edit).await?;
     Ok(Json(TokenView::of(&issuer, record).await?))
 }
 

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use api_tokens::{
-    Actor, Created, Issuer, KeyId, MasterKey, NewToken, Prefix, Selection, SqliteOptions,
-    SqliteStore, prefix,
+    Actor, Created, Issuer, MasterKey, NewToken, Prefix, Selection, SqliteOptions, SqliteStore,
+    prefix,
 };
 use rand::rngs::SysRng;
 use secrecy::ExposeSecret;
@@ -92,11 +92,10 @@ fn open_key(files: &Files) -> Result<MasterKey, Failure> {
 /// It had better be noticed now.
 pub(crate) async fn warn_of_other_keys(
     issuer: &Issuer<SqliteStore>,
-    key_id: KeyId,
     files: &Files,
 ) -> Result<(), Failure> {
     let counts = issuer.key_counts().await?;
-    let others = counts.iter().filter(|count| count.key != Some(key_id));
+    let others = counts.iter().filter(|count| !count.is_known);
     let tokens: u64 = others.map(|count| count.tokens).sum();
     if tokens > 0 {
         log::line(format_args!(

@@ -1,6 +1,6 @@
 //! What people may see of a token. The record itself is never sent: it has the digest.
 
-use std::{collections::HashMap, net::IpAddr};
+use std::net::IpAddr;
 
 use api_tokens::{
     Clock, Issuer, IssuerError, Metadata, Page, Principal, Project, Revocation, Rotation, Scopes,
@@ -43,7 +43,7 @@ impl TokenView {
         issuer: &Issuer<SqliteStore>,
         record: TokenRecord,
     ) -> Result<Self, IssuerError> {
-        let usage = issuer.usage(&[record.id]).await?.pop();
+        let usage = issuer.usage(core::slice::from_ref(&record)).await?.pop().flatten();
         Ok(Self::new(record, usage))
     }
 
@@ -90,16 +90,10 @@ pub(super) struct TokenPage {
 
 impl TokenPage {
     pub(super) async fn new(issuer: &Issuer<SqliteStore>, page: Page) -> Result<Self, IssuerError> {
-        let ids: Vec<TokenId> = page.records.iter().map(|record| record.id).collect();
-        let usages = issuer.usage(&ids).await?;
-        let mut usages: HashMap<TokenId, Usage> =
-            usages.into_iter().map(|usage| (usage.id, usage)).collect();
-        let view = |record: TokenRecord| {
-            let usage = usages.remove(&record.id);
-            TokenView::new(record, usage)
-        };
+        let usages = issuer.usage(&page.records).await?;
+        let tokens = page.records.into_iter().zip(usages);
         Ok(Self {
-            tokens: page.records.into_iter().map(view).collect(),
+            tokens: tokens.map(|(record, usage)| TokenView::new(record, usage)).collect(),
             next: page.next.map(|next| next.to_string()),
         })
     }
