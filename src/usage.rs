@@ -181,6 +181,7 @@ impl UsageTracker {
     }
 
     /// How many usages wait to be written.
+    #[cfg(feature = "tokio")]
     pub(crate) fn waiting(&self) -> usize {
         let unwritten = |shard| lock(shard).values().filter(|entry| !entry.is_written()).count();
         self.shards.iter().map(unwritten).sum()

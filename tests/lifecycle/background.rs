@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use api_tokens::{
     Actor, EventKind, IssuerError, OwnerPolicy, OwnerRights, RefusalReason, Rotate, Scopes, Status,
-    StoreError, StoreErrorKind, TokenRecord, VerifyError,
+    StoreError, StoreErrorKind, TokenRecord, VerifierBuilder, VerifyError,
 };
 
 use crate::{MICROSECOND, ann, days, new_token, seconds, services, services_with};
@@ -47,7 +47,7 @@ async fn reuse_after_the_overlap_is_told_once() {
 
 #[tokio::test]
 async fn reuse_revokes_the_family_if_so_configured() {
-    for mut service in services_with(|builder| builder.revoke_family_on_reuse()) {
+    for mut service in services_with(VerifierBuilder::revoke_family_on_reuse) {
         let (first, _) = service.create("a token").await;
         let rotate = async |id, overlap| {
             let rotate = Rotate::with_overlap(overlap);

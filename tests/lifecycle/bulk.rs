@@ -35,10 +35,12 @@ async fn revokes(service: &Service, tokens: &[Token], selection: Selection) -> V
     revoked
 }
 
+type Choose = Box<dyn Fn(&[Token]) -> Selection>;
+
 #[tokio::test]
 async fn each_criterion_chooses() {
     let all = Selection::default;
-    let choose: [(&str, Box<dyn Fn(&[Token]) -> Selection>, &[usize]); 9] = [
+    let choose: [(&str, Choose, &[usize]); 9] = [
         ("project", Box::new(|_| Selection::of_project("acme".parse().unwrap())), &[0, 1, 3]),
         ("owner", Box::new(|_| Selection::of_owner("ben".parse().unwrap())), &[1, 2]),
         (
@@ -255,7 +257,7 @@ async fn no_token_that_is_made_meanwhile_is_missed() {
                         format!("minted {minted}").parse().unwrap(),
                     );
                     // Also with a clock that goes back, so that they are not all the newest.
-                    clock.advance(seconds(if minted % 3 == 0 { -2 } else { 1 }));
+                    clock.advance(seconds(if minted.is_multiple_of(3) { -2 } else { 1 }));
                     match issuer.create(new, &Actor::from(&verified)).await {
                         Ok(created) => latest = created.token,
                         Err(IssuerError::ActorNotActive(_)) => return minted,

@@ -33,9 +33,6 @@ fn systems() -> Vec<System> {
         let formats = ["", "acme_"].map(|start| format.clone().with_start(start)).into();
         System { name, formats, tokens }
     };
-    fn column<'a>(row: &'a Value, name: &str) -> &'a str {
-        row[name].as_str().unwrap()
-    }
     vec![
         system("sha256", ImportFormat::sha256(), |row| {
             ImportedDigest::sha256_hex(column(row, "hash")).unwrap()
@@ -57,6 +54,10 @@ fn systems() -> Vec<System> {
             ImportedDigest::better_auth(column(row, "key")).unwrap()
         }),
     ]
+}
+
+fn column<'a>(row: &'a Value, name: &str) -> &'a str {
+    row[name].as_str().unwrap()
 }
 
 /// A service that accepts one format, and the tokens of it, imported.
