@@ -183,9 +183,9 @@ impl<S: TokenStore> Background<S> {
     /// Returns what `serving` did.
     ///
     /// ```
-    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
     /// use api_tokens::{Keyring, MemoryStore, Verifier, prefix};
     ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
     /// let (verifier, background) =
     ///     Verifier::builder(prefix!("acme_live"), &Keyring::unkeyed(), MemoryStore::new()).build();
     /// background.run_until(serve(verifier)).await?; // at the end of `main`
