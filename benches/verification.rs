@@ -10,7 +10,7 @@ use std::{
 };
 
 use api_tokens::{
-    Credentials, Issuer, Keyring, MasterKey, MemoryStore, NewToken, ParsedToken, Prefix,
+    Actor, Credentials, Issuer, Keyring, MasterKey, MemoryStore, NewToken, ParsedToken, Prefix,
     SqliteOptions, Token, TokenStore, Verifier, prefix,
 };
 use criterion::{
@@ -138,7 +138,7 @@ fn create(criterion: &mut Criterion) {
     group.bench_function("in memory", |bencher| {
         let verifier = Verifier::new(PREFIX, &keyring(), MemoryStore::new());
         let issuer = Issuer::new(&verifier);
-        bencher.iter(|| now(issuer.create(new_token())).is_ok());
+        bencher.iter(|| now(issuer.create(new_token(), &ann())).is_ok());
     });
     group.bench_function("in SQLite, durable", |bencher| {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
@@ -147,7 +147,7 @@ fn create(criterion: &mut Criterion) {
         options.migrate().expect("migrate");
         let verifier = Verifier::new(PREFIX, &keyring(), options.open().expect("open"));
         let issuer = Issuer::new(&verifier);
-        bencher.iter(|| runtime.block_on(issuer.create(new_token())).is_ok());
+        bencher.iter(|| runtime.block_on(issuer.create(new_token(), &ann())).is_ok());
     });
 }
 
@@ -168,8 +168,9 @@ impl Headers {
         let mut strangers = ChaCha20Rng::seed_from_u64(2);
         let mut headers = Self { right: vec![], wrong_secret: vec![], unknown: vec![] };
         for _ in 0..count {
-            let token =
-                run(pin!(async { issuer.create(new_token()).await.expect("create").token }));
+            let token = run(pin!(async {
+                issuer.create(new_token(), &ann()).await.expect("create").token
+            }));
             let stranger = Token::generate(&PREFIX, &mut strangers).expect("a token");
             let (known, unknown) = (token.expose_secret(), stranger.expose_secret());
             headers.wrong_secret.push(format!("Bearer {}", mix(known, unknown)));
@@ -210,6 +211,10 @@ fn token(seed: u64) -> Token {
 
 fn keyring() -> Keyring {
     Keyring::new(MasterKey::generate(&mut ChaCha20Rng::seed_from_u64(3)).expect("a key"))
+}
+
+fn ann() -> Actor {
+    "ann".parse().expect("an actor")
 }
 
 fn new_token() -> NewToken {
