@@ -21,7 +21,7 @@ enum Operation {
     Write {
         inserts: Vec<Insert>,
         updates: Vec<Update>,
-        unchanged: Vec<(usize, u32)>,
+        unchanged: Vec<Unchanged>,
         events: Vec<Option<usize>>,
     },
     Find {
@@ -54,9 +54,16 @@ enum Operation {
     },
 }
 
+/// An id; if it `fits`, one that has a record or has none, as the batch expects.
+#[derive(Debug, Clone, Copy)]
+struct Pick {
+    id: usize,
+    fits: bool,
+}
+
 #[derive(Debug, Clone)]
 struct Insert {
-    id: usize,
+    pick: Pick,
     project: usize,
     owner: usize,
     created_at: i64,
@@ -66,36 +73,43 @@ struct Insert {
 /// `ahead` of the stored version, mostly by one.
 #[derive(Debug, Clone)]
 struct Update {
-    id: usize,
+    pick: Pick,
     ahead: u32,
     revoked_at: Option<i64>,
+}
+
+/// `ahead` of the stored version, mostly not.
+#[derive(Debug, Clone)]
+struct Unchanged {
+    pick: Pick,
+    ahead: u32,
 }
 
 const IDS: usize = 8;
 
 fn write() -> impl Strategy<Value = Operation> {
-    let id = 0..IDS;
-    let party = 0..PARTIES.len();
-    let time = 0..6_i64;
-    let expiry = prop::option::of(time.clone());
-    let insert = (id.clone(), party.clone(), party, time.clone(), expiry).prop_map(
-        |(id, project, owner, created_at, expires_at)| Insert {
-            id,
+    let party = || 0..PARTIES.len();
+    let time = || 0..6_i64;
+    let pick =
+        || (0..IDS, prop::bool::weighted(0.9)).prop_map(|(id, fits)| Pick { id, fits }).boxed();
+    let insert = (pick(), party(), party(), time(), prop::option::of(time())).prop_map(
+        |(pick, project, owner, created_at, expires_at)| Insert {
+            pick,
             project,
             owner,
             created_at,
             expires_at,
         },
     );
-    let ahead = prop_oneof![8 => Just(1_u32), 1 => 0..4_u32];
-    let update = (id.clone(), ahead, prop::option::weighted(0.3, time))
-        .prop_map(|(id, ahead, revoked_at)| Update { id, ahead, revoked_at });
-    let unchanged = (id.clone(), prop_oneof![8 => Just(0_u32), 1 => 1..3_u32]);
+    let mostly = |usual: u32| prop_oneof![9 => Just(usual), 1 => 0..4_u32];
+    let update = (pick(), mostly(1), prop::option::weighted(0.2, time()))
+        .prop_map(|(pick, ahead, revoked_at)| Update { pick, ahead, revoked_at });
+    let unchanged = (pick(), mostly(0)).prop_map(|(pick, ahead)| Unchanged { pick, ahead });
     (
         prop::collection::vec(insert, 0..3),
         prop::collection::vec(update, 0..3),
         prop::collection::vec(unchanged, 0..2),
-        prop::collection::vec(prop::option::weighted(0.9, id), 0..4),
+        prop::collection::vec(prop::option::weighted(0.9, 0..IDS), 0..4),
     )
         .prop_map(|(inserts, updates, unchanged, events)| Operation::Write {
             inserts,
@@ -184,25 +198,34 @@ impl World {
         }
     }
 
+    fn picked(&self, Pick { id, fits }: Pick, exists: bool, model: &Model) -> usize {
+        let possible: Vec<usize> = (0..IDS)
+            .filter(|id| model.records.contains_key(&self.ids[*id]) == (exists == fits))
+            .collect();
+        possible.get(id % possible.len().max(1)).copied().unwrap_or(id)
+    }
+
     /// Leaves out what no caller does: to name an id twice among inserts and updates.
     fn batch(
         &self,
         inserts: Vec<Insert>,
         updates: Vec<Update>,
-        unchanged: &[(usize, u32)],
+        unchanged: &[Unchanged],
         events: &[Option<usize>],
         model: &Model,
     ) -> WriteBatch {
         let mut named = BTreeSet::new();
         let version = |id: usize| model.version(&self.ids[id]).unwrap_or(0);
         let mut batch = WriteBatch::default();
-        for Insert { id, project, owner, created_at, expires_at } in inserts {
+        for Insert { pick, project, owner, created_at, expires_at } in inserts {
+            let id = self.picked(pick, false, model);
             if named.insert(id) {
                 let record = self.record(id, project, owner, created_at);
                 batch.inserts.push(TokenRecord { expires_at: expires_at.map(at), ..record });
             }
         }
-        for Update { id, ahead, revoked_at } in updates {
+        for Update { pick, ahead, revoked_at } in updates {
+            let id = self.picked(pick, true, model);
             if named.insert(id) {
                 let stored = model.records.get(&self.ids[id]);
                 let mut record = stored.cloned().unwrap_or_else(|| self.record(id, 0, 0, 0));
@@ -211,8 +234,10 @@ impl World {
                 batch.updates.push(record);
             }
         }
-        batch.unchanged =
-            unchanged.iter().map(|(id, ahead)| (self.ids[*id], version(*id) + ahead)).collect();
+        for Unchanged { pick, ahead } in unchanged {
+            let id = self.picked(*pick, true, model);
+            batch.unchanged.push((self.ids[id], version(id) + ahead));
+        }
         batch.events = events
             .iter()
             .zip(model.events.len()..)
