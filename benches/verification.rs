@@ -7,11 +7,12 @@ use std::{
     hint::black_box,
     pin::pin,
     task::{Context, Poll, Waker},
+    time::{Duration, Instant},
 };
 
 use api_tokens::{
-    Credentials, Issuer, Keyring, MasterKey, MemoryStore, NewToken, ParsedToken, Prefix,
-    SqliteOptions, Token, TokenStore, Verifier, prefix,
+    Actor, Client, Credentials, Issuer, Keyring, MasterKey, MemoryStore, NewToken, ParsedToken,
+    Prefix, SqliteOptions, Token, TokenStore, Verifier, prefix,
 };
 use criterion::{
     BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime,
@@ -104,6 +105,50 @@ fn verify_memory(criterion: &mut Criterion) {
     }
 }
 
+/// The same over 1,000 tokens, plain and with a background that notes usage and passes events on.
+///
+/// "First use in a tick" is what each token costs once a second, all else what it costs otherwise.
+fn verify_with_background(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("background, 1000 tokens");
+    unit(&mut group);
+    let plain = Verifier::new(PREFIX, &keyring(), MemoryStore::new());
+    let builder = || Verifier::builder(PREFIX, &keyring(), MemoryStore::new());
+    let (noting, mut background) = builder().build();
+    for (name, verifier) in [("plain", &plain), ("noting usage", &noting)] {
+        let headers = Headers::new(verifier, 1_000, |future| now(future));
+        for (case, headers, accepted) in headers.cases() {
+            let mut headers = headers.iter().cycle();
+            group.bench_function(format!("{name}, {case}"), |bencher| {
+                bencher.iter(|| {
+                    let header = headers.next().map_or([].as_slice(), String::as_bytes);
+                    let client = Client { user_agent: Some(b"curl/8.5.0"), ..Client::default() };
+                    let verify = verifier.verify_authorization_from([black_box(header)], client);
+                    assert_eq!(now(verify).is_ok(), accepted);
+                });
+            });
+        }
+    }
+    let headers = Headers::new(&noting, 1_000, |future| now(future));
+    group.bench_function("first use in a tick, right secret", |bencher| {
+        bencher.iter_custom(|iterations| {
+            let mut elapsed = Duration::ZERO;
+            let mut left = iterations;
+            while left > 0 {
+                now(background.tick()).expect("a store in memory");
+                let begun = Instant::now();
+                for header in headers.right.iter().take(usize::try_from(left).unwrap_or(1_000)) {
+                    let client = Client { user_agent: Some(b"curl/8.5.0"), ..Client::default() };
+                    let fields = [black_box(header.as_bytes())];
+                    assert!(now(noting.verify_authorization_from(fields, client)).is_ok());
+                }
+                elapsed += begun.elapsed();
+                left = left.saturating_sub(1_000);
+            }
+            elapsed
+        });
+    });
+}
+
 fn verify_sqlite(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("verify sqlite 1000");
     unit(&mut group);
@@ -138,7 +183,7 @@ fn create(criterion: &mut Criterion) {
     group.bench_function("in memory", |bencher| {
         let verifier = Verifier::new(PREFIX, &keyring(), MemoryStore::new());
         let issuer = Issuer::new(&verifier);
-        bencher.iter(|| now(issuer.create(new_token())).is_ok());
+        bencher.iter(|| now(issuer.create(new_token(), &ann())).is_ok());
     });
     group.bench_function("in SQLite, durable", |bencher| {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
@@ -147,7 +192,7 @@ fn create(criterion: &mut Criterion) {
         options.migrate().expect("migrate");
         let verifier = Verifier::new(PREFIX, &keyring(), options.open().expect("open"));
         let issuer = Issuer::new(&verifier);
-        bencher.iter(|| runtime.block_on(issuer.create(new_token())).is_ok());
+        bencher.iter(|| runtime.block_on(issuer.create(new_token(), &ann())).is_ok());
     });
 }
 
@@ -168,8 +213,9 @@ impl Headers {
         let mut strangers = ChaCha20Rng::seed_from_u64(2);
         let mut headers = Self { right: vec![], wrong_secret: vec![], unknown: vec![] };
         for _ in 0..count {
-            let token =
-                run(pin!(async { issuer.create(new_token()).await.expect("create").token }));
+            let token = run(pin!(async {
+                issuer.create(new_token(), &ann()).await.expect("create").token
+            }));
             let stranger = Token::generate(&PREFIX, &mut strangers).expect("a token");
             let (known, unknown) = (token.expose_secret(), stranger.expose_secret());
             headers.wrong_secret.push(format!("Bearer {}", mix(known, unknown)));
@@ -210,6 +256,10 @@ fn token(seed: u64) -> Token {
 
 fn keyring() -> Keyring {
     Keyring::new(MasterKey::generate(&mut ChaCha20Rng::seed_from_u64(3)).expect("a key"))
+}
+
+fn ann() -> Actor {
+    "ann".parse().expect("an actor")
 }
 
 fn new_token() -> NewToken {

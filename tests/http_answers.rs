@@ -66,7 +66,6 @@ fn ended() -> Vec<VerifyError> {
 
 fn outages() -> Vec<VerifyError> {
     [
-        StoreErrorKind::AlreadyExists,
         StoreErrorKind::Conflict,
         StoreErrorKind::Unavailable,
         StoreErrorKind::Corrupt,

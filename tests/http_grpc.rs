@@ -63,7 +63,7 @@ async fn a_good_token_until_it_is_revoked() {
     let authorization = bearer(&created);
     assert_eq!(check(&mut client, Some(&authorization)).await.unwrap(), ServingStatus::Serving);
 
-    service.issuer.revoke(created.record.id, "ann".parse().unwrap(), None).await.unwrap();
+    service.issuer.revoke(created.record.id, &"ann".parse().unwrap(), None).await.unwrap();
     assert_refused(
         check(&mut client, Some(&authorization)).await,
         Code::Unauthenticated,

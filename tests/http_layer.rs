@@ -18,7 +18,7 @@ use std::sync::{
 
 use api_tokens::{
     BearerLayer, DynTokenStore, Issuer, Keyring, MasterKey, MemoryStore, Realm, Refused,
-    TokenRecord, TokenStore, Verified, Verifier, prefix,
+    TokenRecord, TokenStore, Verified, Verifier, WriteBatch, prefix,
 };
 use axum::{
     Extension, Router,
@@ -41,7 +41,7 @@ async fn what_passes_has_the_verified_token_instead_of_its_text() {
         assert!(!headers.contains_key("authorization"));
         assert_eq!(headers["x-other"], "kept");
         assert_eq!(realm.as_str(), "acme");
-        assert_eq!(token.scopes().to_string(), "sources:read");
+        assert_eq!(token.record().scopes.to_string(), "sources:read");
         token.id().to_string()
     };
     let app = Router::new().route("/", get(handler)).route_layer(layer(&service));
@@ -64,7 +64,7 @@ async fn the_reason_is_seen_outside_of_the_layer_and_not_by_the_client() {
     // A token whose id is in the store, but with the digest of another secret.
     let forged = Service::new().token("").await;
     let record = TokenRecord { id: forged.record.id, ..created.record };
-    store.insert(&record).await.unwrap();
+    store.write(&WriteBatch::insert(record)).await.unwrap();
     let stranger = Service::new().token("").await;
 
     let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
@@ -163,7 +163,7 @@ async fn a_revoked_token_is_refused_on_the_next_request() {
     let app = Router::new().route("/", get("ok")).route_layer(layer(&service));
     assert_eq!(get_path(&app, "/", Some(&bearer(&created))).await.status(), 200);
 
-    service.issuer.revoke(created.record.id, "ann".parse().unwrap(), None).await.unwrap();
+    service.issuer.revoke(created.record.id, &"ann".parse().unwrap(), None).await.unwrap();
     let response = get_path(&app, "/", Some(&bearer(&created))).await;
     assert_eq!(response.status(), 401);
     assert_eq!(
@@ -198,7 +198,7 @@ async fn two_requests_at_once() {
         let barrier = Arc::clone(&barrier);
         async move {
             barrier.wait().await;
-            token.scopes().to_string()
+            token.record().scopes.to_string()
         }
     };
     let app = Router::new().route("/", get(handler)).route_layer(layer(&service));

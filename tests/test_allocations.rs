@@ -1,8 +1,8 @@
 //! A verification from memory allocates nothing, from the bytes of the header to `Verified`.
 
 use api_tokens::{
-    DigestMatch, ImportFormat, Issuer, Keyring, MasterKey, MemoryStore, NewToken, Token,
-    TokenRecord, TokenStore, Verified, Verifier, VerifyError, prefix,
+    Actor, Client, DigestMatch, ImportFormat, Issuer, Keyring, MasterKey, MemoryStore, NewToken,
+    Token, TokenRecord, TokenStore, Verified, Verifier, VerifyError, WriteBatch, prefix,
 };
 use rand::rngs::SysRng;
 use std::{
@@ -37,7 +37,7 @@ fn a_verification_allocates_nothing() {
         let store = MemoryStore::new();
         let verifier = Verifier::new(prefix!("acme_live"), &keyring, store.clone());
         let issuer = Issuer::new(&verifier);
-        let token = now(issuer.create(new_token())).expect("create").token;
+        let token = now(issuer.create(new_token(), &ann())).expect("create").token;
         let header = format!("Bearer {}", token.expose_secret());
         let required = "sources:read".parse().expect("scopes");
 
@@ -59,20 +59,50 @@ fn a_verification_allocates_nothing() {
             assert_eq!(count, 0, "{refused}");
         }
         // A wrong secret: the record gets the digest of another token.
-        let other = now(issuer.create(new_token())).expect("create");
+        let other = now(issuer.create(new_token(), &ann())).expect("create");
         let other_header = format!("Bearer {}", other.token.expose_secret());
         let digest = verified.record().digest;
         let swapped = TokenRecord { digest, version: 2, ..other.record };
-        now(store.update(&swapped)).expect("update");
+        now(store.write(&WriteBatch::update(swapped))).expect("update");
         let (count, result) = verify(&verifier, &other_header);
         assert!(matches!(result, Err(VerifyError::WrongSecret { .. })));
         assert_eq!(count, 0, "wrong secret");
 
-        now(issuer.revoke(token.id(), "ann".parse().expect("a name"), None)).expect("revoke");
+        now(issuer.revoke(token.id(), &ann(), None)).expect("revoke");
         let (count, result) = verify(&verifier, &header);
         assert!(matches!(result, Err(VerifyError::NotActive { .. })));
         assert_eq!(count, 0, "revoked");
     }
+}
+
+/// With a background, a token's first use is noted, and the others find that it was.
+#[test]
+fn noting_the_use_of_a_token_allocates_once() {
+    let store = MemoryStore::new();
+    let (verifier, mut background) =
+        Verifier::builder(prefix!("acme_live"), &Keyring::unkeyed(), store.clone()).build();
+    let token = now(Issuer::new(&verifier).create(new_token(), &ann())).expect("create").token;
+    let header = format!("Bearer {}", token.expose_secret());
+    let verify = |user_agent: &[u8]| {
+        let client = Client { user_agent: Some(user_agent), ..Client::default() };
+        let verify = verifier.verify_authorization_from([header.as_bytes()], client);
+        let (count, result) = allocations(|| now(verify));
+        result.expect("accepted");
+        count
+    };
+    assert!(verify(b"curl/8.5") > 0);
+    for user_agent in ["curl/8.6", "x"] {
+        assert_eq!(verify(b"a longer one, which is not noted before the next second"), 0);
+        now(background.tick()).expect("tick");
+        assert_eq!(verify(user_agent.as_bytes()), 0, "{user_agent}");
+    }
+    now(background.flush()).expect("flush");
+    let usage = now(store.usage(&[token.id()])).expect("usage");
+    assert!(matches!(&*usage, [usage] if usage.user_agent.as_deref() == Some("x")), "{usage:?}");
+}
+
+fn ann() -> Actor {
+    "ann".parse().expect("an actor")
 }
 
 fn new_token() -> NewToken {

@@ -31,6 +31,7 @@ fn minimal() -> TokenRecord {
         name: "CI".parse().unwrap(),
         owner: "ann".parse().unwrap(),
         created_by: "ann".parse().unwrap(),
+        created_through: None,
         scopes: "".parse().unwrap(),
         metadata: Metadata::default(),
         created_at: at("2026-01-01T00:00:00Z"),
@@ -58,6 +59,7 @@ fn full() -> TokenRecord {
         name: "Production REST API".parse().unwrap(),
         owner: "ann".parse().unwrap(),
         created_by: "bob".parse().unwrap(),
+        created_through: Some("AAAAAAAAAAAAAAA4".parse().unwrap()),
         scopes: "sources:* flows:run".parse().unwrap(),
         metadata,
         created_at: at("2026-01-01T00:00:00.000001Z"),
@@ -66,7 +68,7 @@ fn full() -> TokenRecord {
         disabled: true,
         revocation: Some(Revocation {
             at: at("2026-06-01T12:34:56.789012Z"),
-            by: "carol".parse().unwrap(),
+            by: Some("carol".parse().unwrap()),
             reason: Some("left the company".parse().unwrap()),
         }),
         rotation: Some(Rotation {
@@ -76,13 +78,14 @@ fn full() -> TokenRecord {
                 id: "AAAAAAAAAAAAAAA3".parse().unwrap(),
                 overlap_ends_at: at("2026-06-02T00:00:00Z"),
             }),
+            retires_predecessor: true,
         }),
         version: 4_294_967_295,
     }
 }
 
 fn revoked(at: Timestamp) -> Revocation {
-    Revocation { at, by: "carol".parse().unwrap(), reason: None }
+    Revocation { at, by: None, reason: None }
 }
 
 /// Replaced by a successor, with an overlap until `overlap_ends_at`.
@@ -90,7 +93,7 @@ fn rotated(overlap_ends_at: Timestamp) -> Rotation {
     let id = "AAAAAAAAAAAAAAA3".parse().unwrap();
     let family = "Ky9Pf34qY6Nb3wWD".parse().unwrap();
     let successor = Some(Successor { id, overlap_ends_at });
-    Rotation { family, predecessor: None, successor }
+    Rotation { family, predecessor: None, successor, retires_predecessor: false }
 }
 
 #[track_caller]
@@ -381,6 +384,8 @@ fn json_with_a_bad_field_is_refused() {
     assert_no_record("AAAAAAAAAAAAAAA1", "");
     assert_no_record("AAAAAAAAAAAAAAA2", "-");
     assert_no_record("AAAAAAAAAAAAAAA3", "+");
+    assert_no_record("AAAAAAAAAAAAAAA4", "?");
+    assert_no_record("\"retires_predecessor\": true", "\"retires_predecessor\": null");
     assert_no_record("4294967295", "4294967296");
     assert_no_record("4294967295", "-1");
 }

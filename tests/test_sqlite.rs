@@ -8,9 +8,11 @@ use std::{
 };
 
 use api_tokens::{
-    Changes, Issuer, Keyring, ListFilter, NewToken, PageKey, SqliteOptions, SqliteStore,
-    StoreError, StoreErrorKind, Token, TokenId, TokenStore, Verifier, VerifyError, prefix,
+    Actor, Changes, Event, EventKind, Issuer, Keyring, ListFilter, NewToken, PageKey,
+    SqliteOptions, SqliteStore, StoreError, StoreErrorKind, Token, TokenId, TokenRecord,
+    TokenStore, Usage, Verifier, VerifyError, WriteBatch, prefix,
 };
+use jiff::Timestamp;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -57,8 +59,17 @@ fn new_token(name: &str) -> NewToken {
     )
 }
 
+fn ann() -> Actor {
+    "ann".parse().expect("an actor")
+}
+
 async fn create(issuer: &Issuer<SqliteStore>) -> Token {
-    issuer.create(new_token("a token")).await.expect("create").token
+    issuer.create(new_token("a token"), &ann()).await.expect("create").token
+}
+
+fn usage(id: TokenId, last_used_at: Timestamp) -> Usage {
+    let client_address = Some("2001:db8::1".parse().expect("an address"));
+    Usage { id, last_used_at, client_address, user_agent: Some("curl/8.5".to_owned()) }
 }
 
 async fn is_accepted(verifier: &Verifier<SqliteStore>, token: &Token) -> bool {
@@ -99,7 +110,7 @@ async fn tokens_survive_a_restart() {
     let (kept, revoked) = {
         let (issuer, _) = issuer(fixture.store());
         let (kept, revoked) = (create(&issuer).await, create(&issuer).await);
-        issuer.revoke(revoked.id(), "ann".parse().unwrap(), None).await.unwrap();
+        issuer.revoke(revoked.id(), &ann(), None).await.unwrap();
         (kept, revoked)
     };
     let (_, verifier) = issuer(SqliteStore::open(fixture.path()).unwrap());
@@ -115,8 +126,66 @@ async fn what_one_connection_changes_the_next_read_of_another_sees() {
     for _ in 0..20 {
         let token = create(&here).await;
         assert!(is_accepted(&there, &token).await);
-        here.revoke(token.id(), "ann".parse().unwrap(), None).await.unwrap();
+        here.revoke(token.id(), &ann(), None).await.unwrap();
         assert!(!is_accepted(&there, &token).await);
+    }
+}
+
+#[tokio::test]
+async fn usage_and_events_are_shared_by_several_connections() {
+    let fixture = Fixture::new();
+    let (here, there) = (fixture.store(), fixture.store());
+    let (issuer, _) = issuer(here.clone());
+    let id = create(&issuer).await.id();
+    let at = |second| usage(id, Timestamp::from_second(second).unwrap());
+    for (store, other, second, latest) in
+        [(&here, &there, 2, 2), (&there, &here, 1, 2), (&there, &here, 3, 3), (&here, &there, 3, 3)]
+    {
+        store.record_usage(&[at(second)]).await.unwrap();
+        assert_eq!(other.usage(&[id]).await.unwrap(), [at(latest)]);
+        let event = Event {
+            at: at(second).last_used_at,
+            token: Some(id),
+            project: None,
+            by: None,
+            kind: EventKind::ReuseDetected,
+        };
+        let batch = WriteBatch { events: vec![event.clone()], ..WriteBatch::default() };
+        store.write(&batch).await.unwrap();
+        let events = other.events(&id, None, 1).await.unwrap();
+        assert_eq!(events.first().map(|read| &read.event), Some(&event));
+    }
+    assert_eq!(here.events(&id, None, 100).await.unwrap().len(), 5);
+    // A number is not given twice, even if the latest events are deleted.
+    let last = here.events(&id, None, 1).await.unwrap()[0].number;
+    fixture.connection().execute("DELETE FROM api_token_event", []).unwrap();
+    issuer.revoke(id, &ann(), None).await.unwrap();
+    assert!(there.events(&id, None, 1).await.unwrap()[0].number > last);
+}
+
+/// Each relies on the token that another handle changes; none relies on what is no longer so.
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_of_several_connections_that_exclude_each_other_do_not_both_happen() {
+    let fixture = Fixture::new();
+    let stores = [fixture.store(), fixture.store()];
+    let (issuer, _) = issuer(stores[0].clone());
+    for _ in 0..50 {
+        let mut records = Vec::new();
+        for name in ["one", "two"] {
+            records.push(issuer.create(new_token(name), &ann()).await.unwrap().record);
+        }
+        let mut tasks = tokio::task::JoinSet::new();
+        for (store, side) in stores.iter().cloned().zip(0..) {
+            let other = &records[1 - side];
+            let batch = WriteBatch {
+                unchanged: vec![(other.id, other.version)],
+                ..WriteBatch::update(TokenRecord { version: 2, ..records[side].clone() })
+            };
+            tasks.spawn(async move { store.write(&batch).await.map_err(|error| error.kind()) });
+        }
+        let mut results = tasks.join_all().await;
+        results.sort_by_key(Result::is_err);
+        assert_eq!(results, [Ok(()), Err(StoreErrorKind::Conflict)]);
     }
 }
 
@@ -130,7 +199,7 @@ async fn writes_of_several_connections_at_once_all_happen() {
             let (issuer, _) = issuer(store.clone());
             tasks.spawn(async move {
                 let token = create(&issuer).await;
-                issuer.revoke(token.id(), "ann".parse().unwrap(), None).await.unwrap();
+                issuer.revoke(token.id(), &ann(), None).await.unwrap();
                 token.id()
             });
         }
@@ -152,9 +221,10 @@ async fn dropping_the_store_waits_for_its_writes() {
     let fixture = Fixture::new();
     let (issuer, verifier) = issuer(fixture.store());
     drop(verifier);
+    let actor = ann();
     for _ in 0..50 {
         // Polled once, so that the write is under way, then given up.
-        let create = std::pin::pin!(issuer.create(new_token("given up")));
+        let create = std::pin::pin!(issuer.create(new_token("given up"), &actor));
         let _ = create.poll(&mut Context::from_waker(Waker::noop()));
     }
     drop(issuer);
@@ -173,7 +243,8 @@ async fn a_write_that_waits_does_not_block_the_runtime_nor_reads() {
     let token = create(&issuer).await;
     let other = fixture.connection();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let waiting = issuer.revoke(token.id(), "ann".parse().unwrap(), None);
+    let actor = ann();
+    let waiting = issuer.revoke(token.id(), &actor, None);
     tokio::pin!(waiting);
     for _ in 0..20 {
         tokio::select! {
@@ -196,7 +267,7 @@ async fn a_lock_that_is_not_released_is_an_outage() {
     let (issuer, _) = issuer(store.clone());
     let other = fixture.connection();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let error = issuer.create(new_token("too late")).await.unwrap_err();
+    let error = issuer.create(new_token("too late"), &ann()).await.unwrap_err();
     let api_tokens::IssuerError::Store(error) = error else { panic!("{error}") };
     assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
     other.execute_batch("ROLLBACK").unwrap();
@@ -228,13 +299,14 @@ async fn our_tables_live_beside_the_hosts() {
     other.migrate().unwrap();
     let (second, _) = issuer(other.open().unwrap());
     let (one, two) = (create(&first).await.id(), create(&second).await.id());
-    assert!(first.get(one).await.unwrap().is_some());
-    assert!(first.get(two).await.unwrap().is_none(), "prefixes are apart");
-    assert!(second.get(two).await.unwrap().is_some());
+    assert!(first.get(one, &ann()).await.unwrap().is_some());
+    assert!(first.get(two, &ann()).await.unwrap().is_none(), "prefixes are apart");
+    assert!(second.get(two, &ann()).await.unwrap().is_some());
 
     let mut after = schema(&fixture.path(), "%");
     after.retain(|sql| !sql.starts_with("api_token") && !sql.starts_with("other_token"));
-    after.retain(|sql| !sql.starts_with("sqlite_autoindex_"));
+    // SQLite's own.
+    after.retain(|sql| !sql.starts_with("sqlite_"));
     assert_eq!(after, before);
     let kept: String = host.query_row("SELECT mine FROM token", [], |row| row.get(0)).unwrap();
     let version: i64 = host.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
@@ -319,6 +391,30 @@ fn tables_of_a_newer_program_are_used_unless_that_says_no() {
     assert!(error.contains("at version 3, which this program is too old to read"), "{error}");
 }
 
+/// Such as a newer program may add without breaking older ones.
+#[tokio::test]
+async fn columns_that_this_program_does_not_know_are_left_alone() {
+    let fixture = Fixture::new();
+    let store = fixture.store();
+    for table in ["api_token", "api_token_usage", "api_token_event"] {
+        let add = format!("ALTER TABLE {table} ADD COLUMN new TEXT DEFAULT 'kept'");
+        fixture.connection().execute(&add, []).unwrap();
+    }
+    let (issuer, verifier) = issuer(store.clone());
+    let token = create(&issuer).await;
+    let used = usage(token.id(), Timestamp::UNIX_EPOCH);
+    store.record_usage(std::slice::from_ref(&used)).await.unwrap();
+    issuer.revoke(token.id(), &ann(), None).await.unwrap();
+    assert!(!is_accepted(&verifier, &token).await);
+    assert_eq!(store.usage(&[token.id()]).await.unwrap(), [used]);
+    assert_eq!(store.events(&token.id(), None, 10).await.unwrap().len(), 2);
+    for table in ["api_token", "api_token_usage", "api_token_event"] {
+        let new = format!("SELECT DISTINCT new FROM {table}");
+        let new: String = fixture.connection().query_row(&new, [], |row| row.get(0)).unwrap();
+        assert_eq!(new, "kept", "{table}");
+    }
+}
+
 #[test]
 fn a_file_that_is_no_database_is_an_error() {
     let fixture = Fixture::new();
@@ -357,17 +453,20 @@ async fn a_damaged_row_is_reported_and_is_never_a_refusal() {
         ("name", "'a' || char(10) || 'b'"),
         ("owner", "' a'"),
         ("created_by", "''"),
+        ("created_through", "'short'"),
         ("scopes", "'a\"b'"),
         ("metadata", "'{'"),
         ("metadata", "'{\"a\":1}'"),
         ("created_at", "9223372036854775807"),
         ("not_before", "-9223372036854775808"),
         ("revoked_by", "'eve'"),
-        ("revoked_at", "1"),
+        ("revocation_reason", "'lost'"),
         ("successor", "'Ky9Pf34qY6Nb3wWD'"),
         ("overlap_ends_at", "1"),
         ("predecessor", "'Ky9Pf34qY6Nb3wWD'"),
         ("family", "'?'"),
+        ("family", "'Ky9Pf34qY6Nb3wWD'"),
+        ("retires_predecessor", "1"),
         ("version", "-1"),
     ];
     for (column, value) in damages {
@@ -385,6 +484,84 @@ async fn a_damaged_row_is_reported_and_is_never_a_refusal() {
     }
 }
 
+/// Nobody expects what no record has, and those who share the transaction are not concerned.
+#[tokio::test]
+async fn a_damaged_version_is_a_conflict_for_its_own_write_alone() {
+    let fixture = Fixture::new();
+    let store = fixture.store();
+    let (issuer, _) = issuer(store.clone());
+    let mut records = Vec::new();
+    for name in ["damaged", "well"] {
+        records.push(issuer.create(new_token(name), &ann()).await.unwrap().record);
+    }
+    let connection = fixture.connection();
+    let damage = "UPDATE api_token SET version = -1 WHERE name = 'damaged'";
+    assert_eq!(connection.execute(damage, []).unwrap(), 1);
+    // The first write waits for the lock, and the others for the first.
+    connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let [damaged, well] =
+        [0, 1].map(|i| WriteBatch::update(TokenRecord { version: 2, ..records[i].clone() }));
+    let again = WriteBatch::insert(records[0].clone());
+    let expecting = WriteBatch { unchanged: vec![(records[0].id, 1)], ..WriteBatch::default() };
+    let nothing = WriteBatch::default();
+    let commit = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        connection.execute_batch("COMMIT").unwrap();
+    };
+    let (first, damaged, again, expecting, well, ()) = tokio::join!(
+        store.write(&nothing),
+        store.write(&damaged),
+        store.write(&again),
+        store.write(&expecting),
+        store.write(&well),
+        commit,
+    );
+    first.unwrap();
+    well.unwrap();
+    for result in [damaged, again, expecting] {
+        assert_eq!(result.unwrap_err().kind(), StoreErrorKind::Conflict);
+    }
+    assert_eq!(store.find(&records[1].id).await.unwrap().unwrap().record.version, 2);
+}
+
+#[tokio::test]
+async fn a_damaged_event_or_usage_is_reported_by_table_column_and_row() {
+    let fixture = Fixture::new();
+    let store = fixture.store();
+    let (issuer, _) = issuer(store.clone());
+    let connection = fixture.connection();
+    let damages = [
+        ("api_token_event", "at", "9223372036854775807"),
+        ("api_token_event", "project", "''"),
+        ("api_token_event", "by_principal", "' ann'"),
+        ("api_token_event", "by_principal", "NULL, by_token = 'Ky9Pf34qY6Nb3wWD'"),
+        ("api_token_event", "by_token", "'short'"),
+        ("api_token_event", "detail", "''"),
+        ("api_token_event", "detail", "'{\"type\":\"unheard_of\"}'"),
+        ("api_token_event", "detail", "'{\"type\":\"rotated\"}'"),
+        ("api_token_usage", "last_used_at", "-9223372036854775808"),
+        ("api_token_usage", "client_address", "'localhost'"),
+        ("api_token_usage", "client_address", "''"),
+    ];
+    for (table, column, value) in damages {
+        let id = create(&issuer).await.id();
+        store.record_usage(&[usage(id, Timestamp::UNIX_EPOCH)]).await.unwrap();
+        let (error, row) = if table == "api_token_event" {
+            let number = store.events(&id, None, 1).await.unwrap()[0].number.0;
+            let damage = format!("UPDATE {table} SET {column} = {value} WHERE number = {number}");
+            assert_eq!(connection.execute(&damage, []).unwrap(), 1);
+            (store.events(&id, None, 1).await.unwrap_err(), format!("number {number}"))
+        } else {
+            let damage = format!("UPDATE {table} SET {column} = {value} WHERE id = '{id}'");
+            assert_eq!(connection.execute(&damage, []).unwrap(), 1);
+            (store.usage(&[id]).await.unwrap_err(), format!("id {id}"))
+        };
+        assert_eq!(error.kind(), StoreErrorKind::Corrupt, "{column} = {value}: {error}");
+        let message = format!("store corrupt: table {table}, column {column}, {row}");
+        assert_eq!(error.to_string(), message, "{value}");
+    }
+}
+
 #[tokio::test]
 async fn a_history_that_was_forgotten_is_a_reset() {
     let fixture = Fixture::new();
@@ -395,7 +572,7 @@ async fn a_history_that_was_forgotten_is_a_reset() {
     };
     for _ in 0..3 {
         let token = create(&issuer).await;
-        issuer.revoke(token.id(), "ann".parse().unwrap(), None).await.unwrap();
+        issuer.revoke(token.id(), &ann(), None).await.unwrap();
     }
     let changes = store.changes_since(Some(&start), 10).await.unwrap();
     assert!(
@@ -416,14 +593,21 @@ async fn the_last_instant_there_is_comes_back_to_the_second() {
     let fixture = Fixture::new();
     let store = fixture.store();
     let (issuer, _) = issuer(store.clone());
-    let mut record = issuer.create(new_token("for ever")).await.unwrap().record;
-    record.expires_at = Some(jiff::Timestamp::MAX);
+    let mut record = issuer.create(new_token("for ever"), &ann()).await.unwrap().record;
+    let (id, last) = (record.id, Timestamp::MAX);
+    record.expires_at = Some(last);
     record.version = 2;
-    store.update(&record).await.unwrap();
-    let found = store.find(&record.id).await.unwrap().unwrap();
+    let kind = EventKind::Enabled;
+    let event = Event { at: last, token: Some(id), project: None, by: None, kind };
+    let batch = WriteBatch { events: vec![event], ..WriteBatch::update(record) };
+    store.write(&batch).await.unwrap();
+    store.record_usage(&[usage(id, last)]).await.unwrap();
+    let found = store.find(&id).await.unwrap().unwrap();
     let expires_at = found.record.expires_at.unwrap();
-    assert_eq!(expires_at.as_second(), jiff::Timestamp::MAX.as_second());
-    let key = PageKey { created_at: jiff::Timestamp::MAX, id: record.id };
+    let happened_at = store.events(&id, None, 1).await.unwrap()[0].event.at;
+    let used_at = store.usage(&[id]).await.unwrap()[0].last_used_at;
+    assert_eq!([expires_at, happened_at, used_at].map(Timestamp::as_second), [last.as_second(); 3]);
+    let key = PageKey { created_at: last, id };
     assert_eq!(key.to_string().parse::<PageKey>().unwrap().created_at, expires_at);
 }
 

@@ -1,8 +1,8 @@
 //! A store that cannot answer, for the tests of the HTTP integrations.
 
 use api_tokens::{
-    Changes, Cursor, Found, ListFilter, PageKey, StoreError, StoreErrorKind, TokenId, TokenRecord,
-    TokenStore,
+    Changes, Cursor, EventNumber, Found, ListFilter, NumberedEvent, PageKey, StoreError,
+    StoreErrorKind, TokenId, TokenRecord, TokenStore, Usage, WriteBatch,
 };
 use jiff::Timestamp;
 
@@ -14,15 +14,11 @@ fn unavailable<T>() -> Result<T, StoreError> {
 }
 
 impl TokenStore for BrokenStore {
-    async fn insert(&self, _record: &TokenRecord) -> Result<(), StoreError> {
-        unavailable()
-    }
-
     async fn find(&self, _id: &TokenId) -> Result<Option<Found>, StoreError> {
         unavailable()
     }
 
-    async fn update(&self, _record: &TokenRecord) -> Result<(), StoreError> {
+    async fn write(&self, _batch: &WriteBatch) -> Result<(), StoreError> {
         unavailable()
     }
 
@@ -40,6 +36,23 @@ impl TokenStore for BrokenStore {
         _cursor: Option<&Cursor>,
         _limit: usize,
     ) -> Result<Changes, StoreError> {
+        unavailable()
+    }
+
+    async fn record_usage(&self, _batch: &[Usage]) -> Result<(), StoreError> {
+        unavailable()
+    }
+
+    async fn usage(&self, _ids: &[TokenId]) -> Result<Vec<Usage>, StoreError> {
+        unavailable()
+    }
+
+    async fn events(
+        &self,
+        _token: &TokenId,
+        _before: Option<EventNumber>,
+        _limit: usize,
+    ) -> Result<Vec<NumberedEvent>, StoreError> {
         unavailable()
     }
 

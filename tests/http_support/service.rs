@@ -19,7 +19,8 @@ impl Service {
             "ann".parse().unwrap(),
             "Production REST API".parse().unwrap(),
         );
-        self.issuer.create(new.with_scopes(scopes.parse().unwrap())).await.unwrap()
+        let new = new.with_scopes(scopes.parse().unwrap());
+        self.issuer.create(new, &"ann".parse().unwrap()).await.unwrap()
     }
 }
 

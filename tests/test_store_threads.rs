@@ -1,0 +1,156 @@
+//! What other threads see of a batch. The conformance suite cannot show it of a store that never
+//! makes anyone wait.
+
+use std::{
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
+
+use api_tokens::{
+    DynTokenStore, Event, EventKind, ListFilter, MemoryStore, Metadata, Scopes, SqliteOptions,
+    TokenId, TokenRecord, TokenStore, Usage, WriteBatch, prefix,
+};
+use jiff::Timestamp;
+
+const FOR: Duration = Duration::from_millis(500);
+
+fn run<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
+}
+
+/// Ids that begin differently, since a store may have a lock for each beginning.
+fn ids() -> Vec<TokenId> {
+    ('a'..='p').map(|first| first.to_string().repeat(16).parse().expect("an id")).collect()
+}
+
+fn record(id: TokenId, version: u32) -> TokenRecord {
+    TokenRecord {
+        id,
+        prefix: prefix!("test"),
+        digest: format!("sha256:{}", "A".repeat(43)).parse().expect("a digest"),
+        project: "acme".parse().expect("a project"),
+        name: "a token".parse().expect("a name"),
+        owner: "ann".parse().expect("an owner"),
+        created_by: "ann".parse().expect("a creator"),
+        created_through: None,
+        scopes: Scopes::default(),
+        metadata: Metadata::default(),
+        created_at: Timestamp::UNIX_EPOCH,
+        not_before: None,
+        expires_at: None,
+        disabled: false,
+        revocation: None,
+        rotation: None,
+        version,
+    }
+}
+
+fn event(token: TokenId) -> Event {
+    Event {
+        at: Timestamp::UNIX_EPOCH,
+        token: Some(token),
+        project: None,
+        by: None,
+        kind: EventKind::ReuseDetected,
+    }
+}
+
+/// Runs `write` with the numbers from 2 on in one thread and `read` in three others, both over
+/// and over. Returns how often each ran.
+fn race(write: impl AsyncFn(u32), read: impl AsyncFn() + Sync) -> (u32, usize) {
+    let (written, readings) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let end = Instant::now() + FOR;
+    let mut writes = 0;
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                run(async {
+                    while !written.load(Ordering::Relaxed) {
+                        read().await;
+                        readings.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+            });
+        }
+        run(async {
+            while Instant::now() < end {
+                write(writes + 2).await;
+                writes += 1;
+            }
+        });
+        written.store(true, Ordering::Relaxed);
+    });
+    (writes, readings.into_inner())
+}
+
+/// While each batch updates all records, others read them one by one.
+fn a_batch_is_seen_whole(store: &DynTokenStore) {
+    let ids = ids();
+    let inserts = ids.iter().map(|id| record(*id, 1)).collect();
+    run(store.write(&WriteBatch { inserts, ..WriteBatch::default() })).expect("insert");
+    let write = async |version| {
+        let updates = ids.iter().map(|id| record(*id, version)).collect();
+        let batch = WriteBatch { updates, events: vec![event(ids[0])], ..WriteBatch::default() };
+        store.write(&batch).await.expect("update");
+    };
+    let read = async || {
+        let mut newest = 0;
+        for id in ids.iter().chain(ids.iter().rev()) {
+            let found = store.find(id).await.expect("find").expect("the record");
+            assert!(found.record.version >= newest, "half a batch is seen");
+            newest = found.record.version;
+        }
+        let listed = store.list(&ListFilter::default(), None, 100).await.expect("list");
+        assert_eq!(listed.len(), ids.len());
+        let version = listed[0].version;
+        assert!(version >= newest, "a list is older than a record");
+        assert!(listed.iter().all(|record| record.version == version), "half a batch is listed");
+        let events = store.events(&ids[0], None, 1).await.expect("events");
+        let last = events.first().map_or(0, |event| event.number.0);
+        assert!(last >= u64::from(version) - 1, "records are seen before their events");
+    };
+    let (writes, readings) = race(write, read);
+    assert!(writes > 10 && readings > 10, "too few: {writes} writes, {readings} readings");
+}
+
+/// While each batch is about all tokens, others read their usage together.
+fn usage_is_seen_whole(store: &DynTokenStore) {
+    let ids = ids();
+    let inserts = ids.iter().map(|id| record(*id, 1)).collect();
+    run(store.write(&WriteBatch { inserts, ..WriteBatch::default() })).expect("insert");
+    let write = async |second: u32| {
+        let last_used_at = Timestamp::from_second(second.into()).expect("a time");
+        let usage = |id: &TokenId| Usage {
+            id: *id,
+            last_used_at,
+            client_address: None,
+            user_agent: Some(second.to_string()),
+        };
+        let batch: Vec<_> = ids.iter().map(usage).collect();
+        store.record_usage(&batch).await.expect("record_usage");
+    };
+    let read = async || {
+        let usages = store.usage(&ids).await.expect("usage");
+        assert!([0, ids.len()].contains(&usages.len()), "{usages:?}");
+        let of = |usage: &Usage| (usage.last_used_at, usage.user_agent.clone());
+        assert!(usages.windows(2).all(|pair| of(&pair[0]) == of(&pair[1])), "{usages:?}");
+    };
+    let (writes, readings) = race(write, read);
+    assert!(writes > 10 && readings > 10, "too few: {writes} writes, {readings} readings");
+}
+
+#[test]
+fn memory() {
+    a_batch_is_seen_whole(&DynTokenStore::new(MemoryStore::new()));
+    usage_is_seen_whole(&DynTokenStore::new(MemoryStore::new()));
+}
+
+#[test]
+fn sqlite() {
+    for check in [a_batch_is_seen_whole, usage_is_seen_whole] {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let options = SqliteOptions::new(directory.path().join("tokens.db"));
+        options.migrate().expect("migrate");
+        check(&DynTokenStore::new(options.open().expect("open")));
+    }
+}
