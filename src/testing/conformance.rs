@@ -1,11 +1,12 @@
-//! What every [`TokenStore`] must do: one function for each promise of its contract.
+//! What every [`TokenStore`](crate::TokenStore) must do: one function for each promise of its
+//! contract.
 //!
 //! Each takes an empty store and panics, with a message, where the store breaks the promise.
 //!
 //! Those that run several calls at once run them in one task, so a store whose futures are ready
 //! when first polled is not raced. Not shown by any: that what is acknowledged survives a crash,
-//! that other processes see it, how many changes are kept, and that no thread is blocked. Test
-//! these as your back end needs.
+//! that other processes see it, how many changes and events are kept, and that no thread is
+//! blocked. Test these as your back end needs.
 
 mod batches;
 mod changes;

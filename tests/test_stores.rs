@@ -1,5 +1,5 @@
-//! What other threads see of a batch. The conformance suite cannot show it of a store that never
-//! makes anyone wait.
+//! What the conformance suite does not show of the stores of this crate: what other threads see
+//! of a batch, and how many changes and events are kept.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -7,8 +7,8 @@ use std::{
 };
 
 use api_tokens::{
-    DynTokenStore, Event, EventKind, ListFilter, MemoryStore, Metadata, Scopes, SqliteOptions,
-    TokenId, TokenRecord, TokenStore, Usage, WriteBatch, prefix,
+    Changes, Cursor, DynTokenStore, Event, EventKind, ListFilter, MemoryStore, Metadata, Revision,
+    Scopes, SqliteOptions, TokenId, TokenRecord, TokenStore, Usage, WriteBatch, prefix,
 };
 use jiff::Timestamp;
 
@@ -139,15 +139,60 @@ fn usage_is_seen_whole(store: &DynTokenStore) {
     assert!(writes > 10 && readings > 10, "too few: {writes} writes, {readings} readings");
 }
 
+/// The latest 10,000 changes and events are kept; `all` says whether the earlier ones are too.
+async fn the_latest_are_kept(store: &DynTokenStore, all: bool) {
+    let id = |i: usize| -> TokenId { format!("{i:016}").parse().expect("an id") };
+    let (first, other) = (id(0), id(1));
+    let inserts = (0..1_000).map(|i| record(id(i), 1)).collect();
+    store.write(&WriteBatch { inserts, ..WriteBatch::default() }).await.expect("insert");
+    let update = async |version| {
+        let updates = (0..1_000).map(|i| record(id(i), version)).collect();
+        store.write(&WriteBatch { updates, ..WriteBatch::default() }).await.expect("update");
+    };
+    update(2).await;
+    let Ok(Changes::Reset { next: start }) = store.changes_since(None, 1).await else {
+        panic!("a reader begins with a reset")
+    };
+    for version in 3..13 {
+        update(version).await;
+    }
+    let answer = store.changes_since(Some(&start), usize::MAX).await.expect("changes");
+    let Changes::Since { changes, .. } = answer else { panic!("10,000 changes are not kept") };
+    assert_eq!(changes.len(), 10_000);
+    assert!((0..1_000).all(|i| changes.iter().filter(|change| change.id == id(i)).count() == 10));
+    let earlier = Cursor { revision: Revision(start.revision.0 - 1), ..start };
+    let answer = store.changes_since(Some(&earlier), 1).await.expect("changes");
+    assert_eq!(matches!(answer, Changes::Since { .. }), all);
+
+    let append = async |token, count| {
+        let events = vec![event(token); count];
+        store.write(&WriteBatch { events, ..WriteBatch::default() }).await.expect("append");
+    };
+    let numbers = async |token| -> Vec<u64> {
+        let events = store.events(token, None, usize::MAX).await.expect("events");
+        events.iter().map(|event| event.number.0).collect()
+    };
+    append(first, 1).await;
+    append(other, 9_999).await;
+    assert_eq!((numbers(&first).await, numbers(&other).await.len()), (vec![1], 9_999));
+    append(other, 1).await;
+    assert_eq!(numbers(&first).await.len(), usize::from(all));
+    assert_eq!(numbers(&other).await.first(), Some(&10_001), "numbers go on");
+    assert_eq!(numbers(&other).await.last(), Some(&2));
+}
+
 #[test]
 fn memory() {
-    a_batch_is_seen_whole(&DynTokenStore::new(MemoryStore::new()));
-    usage_is_seen_whole(&DynTokenStore::new(MemoryStore::new()));
+    for check in [a_batch_is_seen_whole, usage_is_seen_whole] {
+        check(&DynTokenStore::new(MemoryStore::new()));
+    }
+    run(the_latest_are_kept(&DynTokenStore::new(MemoryStore::new()), false));
 }
 
 #[test]
 fn sqlite() {
-    for check in [a_batch_is_seen_whole, usage_is_seen_whole] {
+    let keeps_the_latest = |store: &DynTokenStore| run(the_latest_are_kept(store, true));
+    for check in [a_batch_is_seen_whole, usage_is_seen_whole, keeps_the_latest] {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let options = SqliteOptions::new(directory.path().join("tokens.db"));
         options.migrate().expect("migrate");
