@@ -30,7 +30,10 @@ fn lines(command: &mut Command) -> Vec<String> {
 #[test]
 fn quickstart() {
     let lines = lines(&mut example("quickstart"));
-    let [shown, accepted, lacking, listed, revoked] = lines.as_slice() else { panic!("{lines:?}") };
+    let [shown, accepted, lacking, new, replaced, newest, oldest, revoked] = lines.as_slice()
+    else {
+        panic!("{lines:?}")
+    };
     let token = shown.strip_prefix("your token, shown once: ").expect("the token");
     let [prefix, live, id, secret] = *token.split('_').collect::<Vec<_>>() else {
         panic!("{token}")
@@ -38,8 +41,12 @@ fn quickstart() {
     assert_eq!((prefix, live, secret.len()), ("acme", "live", 45));
     assert_eq!(accepted, "accepted for project acme: flows:run sources:read");
     assert_eq!(*lacking, format!("refused: token {id} does not cover the scopes sources:write"));
-    assert_eq!(*listed, format!("listed: Claude Integration ({id})"));
-    assert_eq!(*revoked, format!("refused: token {id} is revoked"));
+    let new_id = new.split('_').nth(2).expect("the new token");
+    assert!(new.starts_with("your new token, shown once: acme_live_"), "{new}");
+    assert_eq!(*replaced, format!("refused: token {id} is rotated_out"));
+    assert_eq!(*newest, format!("listed: Claude Integration ({new_id})"));
+    assert_eq!(*oldest, format!("listed: Claude Integration ({id})"));
+    assert_eq!(*revoked, format!("refused: token {new_id} is revoked"));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Rotation with overlap: the pair, the instants, finishing, cancelling, retirement by use.
 
 use api_tokens::{
-    Edit, Expiry, Issuer, IssuerError, Keyring, LifetimePolicy, Rotate, Selection, State, Status,
-    prefix,
+    Actor, Edit, Expiry, Issuer, IssuerError, Keyring, LifetimePolicy, Rotate, Selection, State,
+    Status, prefix,
 };
 
 use crate::{MICROSECOND, ann, days, new_token, seconds, services, start};
@@ -361,5 +361,23 @@ async fn an_edit_of_a_token_that_is_being_replaced_leaves_its_successor() {
         let edit = Edit { name: Some("old".parse().unwrap()), ..Edit::default() };
         service.issuer.edit(old.id(), &ann(), edit.clone()).await.unwrap();
         assert_eq!(service.get(&new.token).await, new.record);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_learnt_of_a_family_that_is_not_seen() {
+    for service in services() {
+        let (token, _) = service.create("a token").await;
+        service.issuer.revoke(token.id(), &ann(), None).await.unwrap();
+        let stranger: Actor = "ben".parse().unwrap();
+        let stranger = stranger.in_project("other".parse().unwrap());
+        let error = service.issuer.revoke_family(token.id(), &stranger, None).await.unwrap_err();
+        assert!(matches!(error, IssuerError::NotFound), "{error}");
+
+        let (acting, _) = service.create("acting").await;
+        let actor = service.through(&acting).await;
+        service.issuer.revoke(acting.id(), &ann(), None).await.unwrap();
+        let error = service.issuer.revoke_family(token.id(), &actor, None).await.unwrap_err();
+        assert!(matches!(error, IssuerError::ActorNotActive(_)), "{error}");
     }
 }
