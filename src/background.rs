@@ -4,7 +4,8 @@ use std::{collections::HashMap, sync::Arc};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    Event, EventKind, IssuerError, StoreError, TokenId, TokenRecord, TokenStore, WriteBatch,
+    Event, EventKind, IssuerError, StoreError, StoreErrorKind, TokenId, TokenRecord, TokenStore,
+    WriteBatch,
     pending::{Pending, Task},
     shared::{ROUNDS, Shared, advance},
 };
@@ -28,6 +29,8 @@ pub struct Background<S> {
     revoke_family_on_reuse: bool,
     /// When the reuse of a token was last reported.
     reported: HashMap<TokenId, Timestamp>,
+    /// Whether the last work failed, which is reported once.
+    is_delayed: bool,
 }
 
 impl<S: TokenStore> Background<S> {
@@ -36,7 +39,13 @@ impl<S: TokenStore> Background<S> {
         usage_interval: SignedDuration,
         revoke_family_on_reuse: bool,
     ) -> Self {
-        Self { shared, usage_interval, revoke_family_on_reuse, reported: HashMap::new() }
+        Self {
+            shared,
+            usage_interval,
+            revoke_family_on_reuse,
+            reported: HashMap::new(),
+            is_delayed: false,
+        }
     }
 
     /// Does what is due. Cancelling it loses nothing.
@@ -70,10 +79,14 @@ impl<S: TokenStore> Background<S> {
     async fn perform_tasks(&mut self, pending: &Pending) -> Result<(), StoreError> {
         let mut result = Ok(());
         for (id, task) in pending.waiting() {
-            match self.perform(id, task).await {
-                Ok(()) => pending.done(id, task),
-                Err(error) => result = result.and(Err(error)),
+            let done = self.perform(id, task).await;
+            let must_wait =
+                done.as_ref().is_err_and(|error| error.kind() == StoreErrorKind::Unavailable);
+            // What cannot be done at all comes again with the token's next use, not every second.
+            if !must_wait {
+                pending.done(id, task);
             }
+            result = result.and(done);
         }
         result
     }
@@ -235,8 +248,9 @@ impl<S: TokenStore> Background<S> {
     }
 
     #[cfg(feature = "tokio")]
-    fn report_delay(&self, done: Result<(), StoreError>) {
-        if let Err(error) = done {
+    fn report_delay(&mut self, done: Result<(), StoreError>) {
+        let was_delayed = core::mem::replace(&mut self.is_delayed, done.is_err());
+        if let (Err(error), false) = (done, was_delayed) {
             let kind = EventKind::BackgroundDelayed { error: error.to_string() };
             self.shared.sink.record(&Event::general(self.shared.now(), None, kind));
         }

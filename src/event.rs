@@ -98,7 +98,7 @@ pub enum EventKind {
         /// How many times.
         count: u64,
     },
-    /// The store failed, so that background work has to wait.
+    /// The store failed, so that background work has to wait. Told once until it works again.
     BackgroundDelayed {
         /// What the store said.
         error: String,

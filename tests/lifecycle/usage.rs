@@ -7,13 +7,15 @@ use std::sync::{
 };
 
 use api_tokens::{
-    Changes, Client, Cursor, EventNumber, Found, Issuer, Keyring, ListFilter, MemoryStore,
-    NumberedEvent, PageKey, StoreError, StoreErrorKind, Token, TokenId, TokenRecord, TokenStore,
-    Usage, Verifier, WriteBatch, prefix, testing::ManualClock,
+    Changes, Client, Cursor, EventKind, EventNumber, Found, Issuer, Keyring, ListFilter,
+    MemoryStore, NumberedEvent, PageKey, StoreError, StoreErrorKind, Token, TokenId, TokenRecord,
+    TokenStore, Usage, Verifier, WriteBatch, prefix, testing::ManualClock,
 };
 use jiff::Timestamp;
 
-use crate::{MICROSECOND, Service, ann, new_token, seconds, services, services_with, start};
+use crate::{
+    Events, MICROSECOND, Service, ann, new_token, seconds, services, services_with, start,
+};
 
 async fn use_from(service: &Service, token: &Token, address: &str, user_agent: &[u8]) {
     let client = Client { address: Some(address.parse().unwrap()), user_agent: Some(user_agent) };
@@ -253,6 +255,34 @@ async fn a_store_that_fails_or_hangs_delays_usage_and_nothing_else() {
     assert_eq!(store.written.load(Ordering::SeqCst), 0);
     background.tick().await.unwrap();
     assert_eq!(store.written.load(Ordering::SeqCst), 1);
+}
+
+/// Once when it begins, and again when it comes back, however long it takes.
+#[tokio::test(start_paused = true)]
+async fn that_the_store_fails_is_told_once() {
+    let (store, events) = (Counting::default(), Events::default());
+    let (verifier, background) =
+        Verifier::builder(prefix!("acme_live"), &Keyring::unkeyed(), store.clone())
+            .events(events.clone())
+            .usage_interval(seconds(0))
+            .build();
+    let token = Issuer::new(&verifier).create(new_token("a token"), &ann()).await.unwrap().token;
+    let delays = || {
+        let delayed = |kind: &EventKind| matches!(kind, EventKind::BackgroundDelayed { .. });
+        events.kinds().iter().filter(|kind| delayed(kind)).count()
+    };
+    let minute = std::time::Duration::from_secs(60);
+    let serving = async {
+        for fails in [true, false, true] {
+            store.fails.store(fails, Ordering::SeqCst);
+            verifier.verify(token.expose_secret().as_bytes()).await.unwrap();
+            tokio::time::sleep(3 * minute).await;
+            assert_eq!(delays(), usize::from(fails));
+        }
+    };
+    background.run_until(serving).await;
+    let lost = EventKind::UsageLost { count: 1 };
+    assert_eq!(events.kinds(), [lost], "what could not be written in the end");
 }
 
 #[tokio::test]

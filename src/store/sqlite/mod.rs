@@ -227,6 +227,9 @@ fn create_private(path: &Path) -> io::Result<()> {
 /// the disk. At most 10,000 calls wait for each thread; one more is
 /// [`Unavailable`](StoreErrorKind::Unavailable).
 ///
+/// The events in `api_token_event` are kept for ever, about 300 bytes each: what you no longer need of
+/// them, move away or delete by their column `at`.
+///
 /// # Backups
 ///
 /// Stop every process before the file is replaced, moved or deleted: those that have it open go
