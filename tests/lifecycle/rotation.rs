@@ -381,3 +381,31 @@ async fn nothing_is_learnt_of_a_family_that_is_not_seen() {
         assert!(matches!(error, IssuerError::ActorNotActive(_)), "{error}");
     }
 }
+
+/// A successor that was cancelled, or whose request was repeated, is no longer linked from its
+/// predecessor: the one that took its place is.
+#[tokio::test]
+async fn a_family_is_revoked_from_a_successor_that_was_replaced_too() {
+    for service in services() {
+        for from in 0..2 {
+            let with_key = || Rotate {
+                idempotency_key: Some("request 1".parse().unwrap()),
+                ..Rotate::with_overlap(days(1))
+            };
+            let (first, _) = service.create("a token").await;
+            let rotate = async |id| service.issuer.rotate(id, &ann(), with_key()).await.unwrap();
+            let cancelled = rotate(first.id()).await;
+            service.issuer.cancel_rotation(first.id(), &ann()).await.unwrap();
+            let lost = rotate(first.id()).await;
+            let second = rotate(first.id()).await;
+            service.clock.advance(days(1));
+            let third = rotate(second.record.id).await;
+
+            let from = [&cancelled, &lost][from].record.id;
+            assert_eq!(service.issuer.revoke_family(from, &ann(), None).await.unwrap(), 3);
+            for token in [&first, &second.token, &third.token] {
+                assert_eq!(service.status(token).await, Status::Revoked);
+            }
+        }
+    }
+}
