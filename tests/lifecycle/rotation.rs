@@ -409,3 +409,21 @@ async fn a_family_is_revoked_from_a_successor_that_was_replaced_too() {
         }
     }
 }
+
+/// By a clock that is behind, the overlap goes on; but the successor was replaced, so it is over.
+#[tokio::test]
+async fn a_rotation_is_not_cancelled_once_its_successor_was_replaced() {
+    for service in services() {
+        let (first, _) = service.create("a token").await;
+        let overlap = Rotate::with_overlap(seconds(10));
+        let second = service.issuer.rotate(first.id(), &ann(), overlap.clone()).await.unwrap();
+        service.clock.advance(seconds(10));
+        let third = service.issuer.rotate(second.record.id, &ann(), overlap).await.unwrap();
+        service.clock.set(start() + seconds(9));
+        let error = service.issuer.cancel_rotation(first.id(), &ann()).await.unwrap_err();
+        assert!(matches!(error, IssuerError::NotAllowed { .. }), "{error}");
+        service.clock.set(start() + seconds(10));
+        assert_eq!(service.status(&first).await, Status::RotatedOut);
+        assert_eq!(service.status(&third.token).await, Status::Active);
+    }
+}
