@@ -126,7 +126,7 @@ impl<S: TokenStore> Background<S> {
     async fn retire_predecessor(&self, id: TokenId) -> Result<(), IssuerError> {
         let record = self.shared.read(id).await?.ok_or(IssuerError::NotFound)?;
         if let Some(predecessor) = record.rotation.and_then(|rotation| rotation.predecessor) {
-            let finished = self.shared.finish_rotation(predecessor, None, true).await;
+            let finished = self.shared.finish_rotation(predecessor, None, Some(id)).await;
             // Any other error: gone, revoked or expired, so that there is nothing left to retire.
             if let Err(error @ IssuerError::Store(_)) = finished {
                 return Err(error);

@@ -209,20 +209,22 @@ impl<S: TokenStore> Shared<S> {
         Ok(revoked)
     }
 
-    /// Ends the overlap with the successor now, if it has not ended before.
+    /// Ends the overlap with the successor now, if it has not ended before; if `used` is the
+    /// reason, then only with that successor.
     pub(crate) async fn finish_rotation(
         &self,
         id: TokenId,
         actor: Option<&Actor>,
-        by_use: bool,
+        used: Option<TokenId>,
     ) -> Result<TokenRecord, IssuerError> {
         self.change(id, Operation::FinishRotation, actor, |record, _, now| {
             if let Some(successor) =
                 record.rotation.as_mut().and_then(|rotation| rotation.successor.as_mut())
+                && used.is_none_or(|used| used == successor.id)
             {
                 successor.overlap_ends_at = successor.overlap_ends_at.min(now);
             }
-            Ok(EventKind::RotationFinished { by_use })
+            Ok(EventKind::RotationFinished { by_use: used.is_some() })
         })
         .await
     }

@@ -269,7 +269,7 @@ impl<S: TokenStore> Issuer<S> {
         id: TokenId,
         actor: &Actor,
     ) -> Result<TokenRecord, IssuerError> {
-        self.shared().finish_rotation(id, Some(actor), false).await
+        self.shared().finish_rotation(id, Some(actor), None).await
     }
 
     /// Revokes the successor, and lets the old token, of this id, go on as if nothing had

@@ -427,3 +427,18 @@ async fn a_rotation_is_not_cancelled_once_its_successor_was_replaced() {
         assert_eq!(service.status(&third.token).await, Status::Active);
     }
 }
+
+#[tokio::test]
+async fn a_successor_that_was_cancelled_retires_nobody() {
+    for mut service in services() {
+        let (old, _) = service.create("a token").await;
+        let rotate = || Rotate { retire_on_use: true, ..Rotate::with_overlap(days(1)) };
+        let cancelled = service.issuer.rotate(old.id(), &ann(), rotate()).await.unwrap();
+        // It is used, and before the background comes to it, another one takes its place.
+        service.verify(&cancelled.token).await.unwrap();
+        service.issuer.cancel_rotation(old.id(), &ann()).await.unwrap();
+        service.issuer.rotate(old.id(), &ann(), rotate()).await.unwrap();
+        service.tick().await;
+        assert_eq!(service.status(&old).await, Status::Active);
+    }
+}
