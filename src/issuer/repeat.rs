@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 use super::Issuer;
 use crate::{
-    DoneBy, IdempotencyKey, IssuerError, Project, RevocationReason, TokenId, TokenRecord,
+    DoneBy, IdempotencyKey, IssuerError, Prefix, Project, RevocationReason, TokenId, TokenRecord,
     TokenStore, error::RepeatConflict, transition::State,
 };
 
@@ -13,7 +13,7 @@ const MAX_REPEATS: u32 = 100;
 
 /// What an idempotency key is unique within.
 pub(super) enum Scope<'a> {
-    Create { project: &'a Project, by: &'a DoneBy },
+    Create { prefix: &'a Prefix, project: &'a Project, by: &'a DoneBy },
     Rotate { predecessor: TokenId },
 }
 
@@ -73,8 +73,9 @@ fn derive(key: &IdempotencyKey, scope: &Scope<'_>, number: u32) -> TokenId {
         hash.update(part);
     };
     match scope {
-        Scope::Create { project, by } => {
+        Scope::Create { prefix, project, by } => {
             add("create");
+            add(prefix.as_str());
             add(project.as_str());
             add(by.principal.as_str());
             add(by.token.as_ref().map(TokenId::as_str).unwrap_or_default());

@@ -216,3 +216,15 @@ async fn a_rotation_that_was_cancelled_can_be_asked_for_again() {
         assert_eq!(service.status(&second.token).await, Status::Active);
     }
 }
+
+/// A production token must not fall victim to the same request in a test environment.
+#[tokio::test]
+async fn a_key_counts_for_one_prefix() {
+    for service in services() {
+        let live = service.issuer.create(with_key("a token", "1"), &ann()).await.unwrap();
+        let keyring = api_tokens::Keyring::new(crate::key(1));
+        let (test, _) = service.beside(api_tokens::prefix!("acme_test"), &keyring);
+        api_tokens::Issuer::new(&test).create(with_key("a token", "1"), &ann()).await.unwrap();
+        assert_eq!(service.status(&live.token).await, Status::Active);
+    }
+}
