@@ -96,7 +96,7 @@ pub enum RepeatConflict {
     Used,
     /// It was disabled, replaced or revoked, or has expired.
     Ended,
-    /// The first request asked for something else.
+    /// The first request asked for something else, or its token was changed since.
     Different,
     /// The request was repeated too often.
     TooOften,

@@ -41,8 +41,8 @@ impl<S: TokenStore> Issuer<S> {
         Err(IssuerError::Repeated { id, conflict: RepeatConflict::TooOften })
     }
 
-    /// Refuses to replace a token that somebody has, that was ended on purpose, or that is not
-    /// what is asked for now.
+    /// Refuses to replace a token that somebody has, that was ended or changed on purpose, or that
+    /// is not what is asked for now.
     pub(super) async fn check_lost(
         &self,
         lost: &TokenRecord,
@@ -51,7 +51,7 @@ impl<S: TokenStore> Issuer<S> {
         let untouched = [State::Active, State::NotYetValid].contains(&State::of(lost, self.now()));
         let conflict = if !untouched {
             RepeatConflict::Ended
-        } else if !is_same {
+        } else if !is_same || lost.version != 1 {
             RepeatConflict::Different
         } else if self.usage(core::slice::from_ref(lost)).await?.iter().any(Option::is_some) {
             RepeatConflict::Used
