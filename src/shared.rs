@@ -7,8 +7,8 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
 use crate::{
-    Actor, Clock, Digester, Event, EventKind, EventSink, ImportFormat, IssuerError, Prefix,
-    RevocationReason, Status, StoreError, StoreErrorKind, TokenId, TokenRecord, TokenStore,
+    Actor, Clock, Digester, Event, EventKind, EventSink, ImportFormat, IssuerError, OwnerRights,
+    Prefix, RevocationReason, Status, StoreError, StoreErrorKind, TokenId, TokenRecord, TokenStore,
     Verified, WriteBatch,
     actor::Limits,
     clock::to_microseconds,
@@ -64,6 +64,14 @@ impl<S: TokenStore> Shared<S> {
         }
     }
 
+    /// What the owner of a token may do now.
+    pub(crate) async fn rights(&self, record: &TokenRecord) -> Result<OwnerRights, StoreError> {
+        match &self.owner_policy {
+            Some(policy) => policy.rights(record).await,
+            None => Ok(OwnerRights::All),
+        }
+    }
+
     /// How far an actor can go now; nobody (a policy) can go anywhere.
     pub(crate) async fn limits(
         &self,
@@ -71,10 +79,14 @@ impl<S: TokenStore> Shared<S> {
         now: Timestamp,
     ) -> Result<Limits, IssuerError> {
         let Some(actor) = actor else { return Ok(Limits::default()) };
-        let Some(token) = &actor.token else { return Ok(Limits::new(actor, None)) };
+        let Some(token) = &actor.token else { return Ok(Limits::new(actor, None, None)) };
         let record = self.read(token.id()).await?.ok_or(IssuerError::ActorNotActive(None))?;
         match record.status(now) {
-            Status::Active if record.prefix == self.prefix => Ok(Limits::new(actor, Some(&record))),
+            Status::Active if record.prefix == self.prefix => match self.rights(&record).await? {
+                OwnerRights::All => Ok(Limits::new(actor, Some(&record), None)),
+                OwnerRights::Only(scopes) => Ok(Limits::new(actor, Some(&record), Some(scopes))),
+                OwnerRights::None => Err(IssuerError::ActorNotActive(None)),
+            },
             // A token of another environment that shares the store is a stranger here.
             Status::Active => Err(IssuerError::Exceeds(Limit::Project)),
             status => Err(IssuerError::ActorNotActive(Some(status))),
