@@ -107,7 +107,9 @@ impl<S: TokenStore> Background<S> {
         let done = match task {
             Task::DigestAgain { version, digest } => {
                 self.replace(id, |record| {
-                    if record.version == version {
+                    // The keyring may have been replaced since.
+                    let is_current = self.shared.digester.load().is_current(&digest);
+                    if record.version == version && is_current {
                         record.digest = digest;
                     }
                 })
