@@ -1,5 +1,8 @@
 use core::fmt;
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -27,7 +30,7 @@ pub struct Background<S> {
     usage_interval: SignedDuration,
     revoke_family_on_reuse: bool,
     /// When the reuse of a token was last reported.
-    reported: HashMap<TokenId, Timestamp>,
+    reported: Mutex<HashMap<TokenId, Timestamp>>,
 }
 
 impl<S: TokenStore> Background<S> {
@@ -36,7 +39,7 @@ impl<S: TokenStore> Background<S> {
         usage_interval: SignedDuration,
         revoke_family_on_reuse: bool,
     ) -> Self {
-        Self { shared, usage_interval, revoke_family_on_reuse, reported: HashMap::new() }
+        Self { shared, usage_interval, revoke_family_on_reuse, reported: Mutex::default() }
     }
 
     /// Does what is due. Cancelling it loses nothing.
@@ -58,16 +61,17 @@ impl<S: TokenStore> Background<S> {
         self.work(true).await
     }
 
-    async fn work(&mut self, all: bool) -> Result<(), StoreError> {
+    async fn work(&self, all: bool) -> Result<(), StoreError> {
         let shared = Arc::clone(&self.shared);
         let Some(pending) = &shared.pending else { return Ok(()) };
         self.report_refusals(pending);
-        let tasks = self.perform_tasks(pending).await;
+        // Usage first: one call writes that of many tokens, and each task is a call of its own.
         let usage = self.write_usage(pending, all).await;
-        tasks.and(usage)
+        let tasks = self.perform_tasks(pending).await;
+        usage.and(tasks)
     }
 
-    async fn perform_tasks(&mut self, pending: &Pending) -> Result<(), StoreError> {
+    async fn perform_tasks(&self, pending: &Pending) -> Result<(), StoreError> {
         let mut result = Ok(());
         for (id, task) in pending.waiting() {
             match self.perform(id, task).await {
@@ -103,7 +107,7 @@ impl<S: TokenStore> Background<S> {
         Ok(())
     }
 
-    async fn perform(&mut self, id: TokenId, task: Task) -> Result<(), StoreError> {
+    async fn perform(&self, id: TokenId, task: Task) -> Result<(), StoreError> {
         let done = match task {
             Task::DigestAgain { version, digest } => {
                 self.replace(id, |record| {
@@ -142,22 +146,26 @@ impl<S: TokenStore> Background<S> {
         .await
     }
 
-    async fn report_reuse(&mut self, id: TokenId) -> Result<(), IssuerError> {
+    async fn report_reuse(&self, id: TokenId) -> Result<(), IssuerError> {
         let now = self.shared.now();
-        self.reported.retain(|_, at| now.duration_since(*at).abs() < REUSE_REPORTED_FOR);
-        if self.reported.contains_key(&id) {
-            return Ok(());
+        self.reported().retain(|_, at| now.duration_since(*at).abs() < REUSE_REPORTED_FOR);
+        let is_reported = self.reported().contains_key(&id);
+        if !is_reported {
+            let record = self.shared.read(id).await?.ok_or(IssuerError::NotFound)?;
+            let event = Event::of(&record, now, None, EventKind::ReuseDetected);
+            self.shared.write(&WriteBatch { events: vec![event], ..WriteBatch::default() }).await?;
+            // What comes next is tried again if it fails, and that is no other reuse.
+            self.reported().insert(id, now);
         }
-        let record = self.shared.read(id).await?.ok_or(IssuerError::NotFound)?;
-        let event = Event::of(&record, now, None, EventKind::ReuseDetected);
-        self.shared.write(&WriteBatch { events: vec![event], ..WriteBatch::default() }).await?;
         if self.revoke_family_on_reuse {
             let reason = "used after it was replaced".parse().ok();
             self.shared.revoke_family(id, None, reason.as_ref()).await?;
         }
-        // Last, so that what failed is tried again.
-        self.reported.insert(id, now);
         Ok(())
+    }
+
+    fn reported(&self) -> MutexGuard<'_, HashMap<TokenId, Timestamp>> {
+        self.reported.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes what is no change of the token's life, and so has no event.
@@ -200,9 +208,9 @@ impl<S: TokenStore> Background<S> {
     /// ```
     #[cfg(feature = "tokio")]
     pub async fn run_until<T>(mut self, serving: impl Future<Output = T>) -> T {
-        use core::{future::poll_fn, pin::pin, task::Poll, time::Duration};
+        use core::{convert::Infallible, future::poll_fn, pin::pin, task::Poll, time::Duration};
 
-        use tokio::time::{Instant, timeout, timeout_at};
+        use tokio::time::{sleep, timeout};
 
         const TICK: Duration = Duration::from_secs(1);
         const END: Duration = Duration::from_secs(10);
@@ -211,21 +219,28 @@ impl<S: TokenStore> Background<S> {
         let Some(pending) = &shared.pending else { return serving.await };
         let output = {
             let mut serving = pin!(serving);
-            let mut work = pin!(async {
-                let mut next_tick = Instant::now();
+            // Beside one another: neither many tasks nor one that hangs must keep usage waiting.
+            let mut ticks = pin!(async {
                 loop {
-                    let done = if timeout_at(next_tick, pending.wake.notified()).await.is_ok() {
-                        self.perform_tasks(pending).await
-                    } else {
-                        next_tick = Instant::now() + TICK;
-                        self.tick().await
-                    };
-                    self.report_delay(done);
+                    self.report_refusals(pending);
+                    self.report_delay(self.write_usage(pending, false).await);
+                    sleep(TICK).await;
                 }
             });
-            poll_fn(|context| match serving.as_mut().poll(context) {
-                Poll::Ready(output) => Poll::Ready(output),
-                Poll::Pending => work.as_mut().poll(context),
+            let mut tasks = pin!(async {
+                loop {
+                    // What failed is tried again after a tick.
+                    let _ = timeout(TICK, pending.wake.notified()).await;
+                    self.report_delay(self.perform_tasks(pending).await);
+                }
+            });
+            poll_fn(|context| {
+                if let Poll::Ready(output) = serving.as_mut().poll(context) {
+                    return Poll::Ready(output);
+                }
+                let _: Poll<Infallible> = ticks.as_mut().poll(context);
+                let _: Poll<Infallible> = tasks.as_mut().poll(context);
+                Poll::Pending
             })
             .await
         };
