@@ -98,12 +98,17 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// `token` is the actor's token as it is stored now.
-    pub(crate) fn new(actor: &Actor, token: Option<&TokenRecord>) -> Self {
+    /// `token` is the actor's token as it is stored now, `owner_scopes` what its owner may do now.
+    pub(crate) fn new(
+        actor: &Actor,
+        token: Option<&TokenRecord>,
+        owner_scopes: Option<Arc<Scopes>>,
+    ) -> Self {
         let mut holds: Vec<Arc<Scopes>> = Vec::new();
         holds.extend(actor.holds.clone().map(Arc::new));
         holds.extend(token.map(|token| Arc::new(token.scopes.clone())));
         holds.extend(actor.token.as_ref().and_then(Verified::owner_scopes).cloned());
+        holds.extend(owner_scopes);
         Self {
             by: Some(actor.done_by()),
             projects: [actor.project.clone(), token.map(|token| token.project.clone())],

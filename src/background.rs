@@ -1,5 +1,8 @@
 use core::fmt;
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -28,9 +31,7 @@ pub struct Background<S> {
     usage_interval: SignedDuration,
     revoke_family_on_reuse: bool,
     /// When the reuse of a token was last reported.
-    reported: HashMap<TokenId, Timestamp>,
-    /// Whether the last work failed, which is reported once.
-    is_delayed: bool,
+    reported: Mutex<HashMap<TokenId, Timestamp>>,
 }
 
 impl<S: TokenStore> Background<S> {
@@ -39,21 +40,15 @@ impl<S: TokenStore> Background<S> {
         usage_interval: SignedDuration,
         revoke_family_on_reuse: bool,
     ) -> Self {
-        Self {
-            shared,
-            usage_interval,
-            revoke_family_on_reuse,
-            reported: HashMap::new(),
-            is_delayed: false,
-        }
+        Self { shared, usage_interval, revoke_family_on_reuse, reported: Mutex::default() }
     }
 
     /// Does what is due. Cancelling it loses nothing.
     ///
     /// # Errors
     ///
-    /// The first [`StoreError`]. All the rest was tried, and what failed is tried again by the
-    /// next call.
+    /// The first [`StoreError`]. What could not be done because the store is unavailable is tried
+    /// again by the next call.
     pub async fn tick(&mut self) -> Result<(), StoreError> {
         self.work(false).await
     }
@@ -67,25 +62,25 @@ impl<S: TokenStore> Background<S> {
         self.work(true).await
     }
 
-    async fn work(&mut self, all: bool) -> Result<(), StoreError> {
+    async fn work(&self, all: bool) -> Result<(), StoreError> {
         let shared = Arc::clone(&self.shared);
         let Some(pending) = &shared.pending else { return Ok(()) };
         self.report_refusals(pending);
-        let tasks = self.perform_tasks(pending).await;
+        // Usage first: one call writes that of many tokens, and each task is a call of its own.
         let usage = self.write_usage(pending, all).await;
-        tasks.and(usage)
+        let tasks = self.perform_tasks(pending).await;
+        usage.and(tasks)
     }
 
-    async fn perform_tasks(&mut self, pending: &Pending) -> Result<(), StoreError> {
+    async fn perform_tasks(&self, pending: &Pending) -> Result<(), StoreError> {
         let mut result = Ok(());
         for (id, task) in pending.waiting() {
             let done = self.perform(id, task).await;
-            let must_wait =
-                done.as_ref().is_err_and(|error| error.kind() == StoreErrorKind::Unavailable);
-            // What cannot be done at all comes again with the token's next use, not every second.
-            if !must_wait {
-                pending.done(id, task);
+            if done.as_ref().is_err_and(|error| error.kind() == StoreErrorKind::Unavailable) {
+                return done; // as all the others would be
             }
+            // What cannot be done at all comes again with the token's next use, not every second.
+            pending.done(id, task);
             result = result.and(done);
         }
         result
@@ -107,20 +102,22 @@ impl<S: TokenStore> Background<S> {
 
     async fn write_usage(&self, pending: &Pending, all: bool) -> Result<(), StoreError> {
         const BATCH: usize = 1000;
+        self.report_lost(pending.usage.take_untracked());
         let now = self.shared.now();
         for batch in pending.usage.due(now, self.usage_interval, all).chunks(BATCH) {
             self.shared.store.record_usage(batch).await?;
             pending.usage.written(batch, now);
         }
-        self.report_lost(pending.usage.take_untracked());
         Ok(())
     }
 
-    async fn perform(&mut self, id: TokenId, task: Task) -> Result<(), StoreError> {
+    async fn perform(&self, id: TokenId, task: Task) -> Result<(), StoreError> {
         let done = match task {
             Task::DigestAgain { version, digest } => {
                 self.replace(id, |record| {
-                    if record.version == version {
+                    // The keyring may have been replaced since.
+                    let is_current = self.shared.digester.load().is_current(&digest);
+                    if record.version == version && is_current {
                         record.digest = digest;
                     }
                 })
@@ -139,7 +136,7 @@ impl<S: TokenStore> Background<S> {
     async fn retire_predecessor(&self, id: TokenId) -> Result<(), IssuerError> {
         let record = self.shared.read(id).await?.ok_or(IssuerError::NotFound)?;
         if let Some(predecessor) = record.rotation.and_then(|rotation| rotation.predecessor) {
-            let finished = self.shared.finish_rotation(predecessor, None, true).await;
+            let finished = self.shared.finish_rotation(predecessor, None, Some(id)).await;
             // Any other error: gone, revoked or expired, so that there is nothing left to retire.
             if let Err(error @ IssuerError::Store(_)) = finished {
                 return Err(error);
@@ -153,22 +150,26 @@ impl<S: TokenStore> Background<S> {
         .await
     }
 
-    async fn report_reuse(&mut self, id: TokenId) -> Result<(), IssuerError> {
+    async fn report_reuse(&self, id: TokenId) -> Result<(), IssuerError> {
         let now = self.shared.now();
-        self.reported.retain(|_, at| now.duration_since(*at).abs() < REUSE_REPORTED_FOR);
-        if self.reported.contains_key(&id) {
-            return Ok(());
+        self.reported().retain(|_, at| now.duration_since(*at).abs() < REUSE_REPORTED_FOR);
+        let is_reported = self.reported().contains_key(&id);
+        if !is_reported {
+            let record = self.shared.read(id).await?.ok_or(IssuerError::NotFound)?;
+            let event = Event::of(&record, now, None, EventKind::ReuseDetected);
+            self.shared.write(&WriteBatch { events: vec![event], ..WriteBatch::default() }).await?;
+            // What comes next is tried again if it fails, and that is no other reuse.
+            self.reported().insert(id, now);
         }
-        let record = self.shared.read(id).await?.ok_or(IssuerError::NotFound)?;
-        let event = Event::of(&record, now, None, EventKind::ReuseDetected);
-        self.shared.write(&WriteBatch { events: vec![event], ..WriteBatch::default() }).await?;
         if self.revoke_family_on_reuse {
             let reason = "used after it was replaced".parse().ok();
             self.shared.revoke_family(id, None, reason.as_ref()).await?;
         }
-        // Last, so that what failed is tried again.
-        self.reported.insert(id, now);
         Ok(())
+    }
+
+    fn reported(&self) -> MutexGuard<'_, HashMap<TokenId, Timestamp>> {
+        self.reported.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes what is no change of the token's life, and so has no event.
@@ -211,9 +212,9 @@ impl<S: TokenStore> Background<S> {
     /// ```
     #[cfg(feature = "tokio")]
     pub async fn run_until<T>(mut self, serving: impl Future<Output = T>) -> T {
-        use core::{future::poll_fn, pin::pin, task::Poll, time::Duration};
+        use core::{convert::Infallible, future::poll_fn, pin::pin, task::Poll, time::Duration};
 
-        use tokio::time::{Instant, timeout, timeout_at};
+        use tokio::time::{sleep, timeout};
 
         const TICK: Duration = Duration::from_secs(1);
         const END: Duration = Duration::from_secs(10);
@@ -222,34 +223,45 @@ impl<S: TokenStore> Background<S> {
         let Some(pending) = &shared.pending else { return serving.await };
         let output = {
             let mut serving = pin!(serving);
-            let mut work = pin!(async {
-                let mut next_tick = Instant::now();
+            // Beside one another: neither many tasks nor one that hangs must keep usage waiting.
+            let mut ticks = pin!(async {
+                let mut is_delayed = false;
                 loop {
-                    let done = if timeout_at(next_tick, pending.wake.notified()).await.is_ok() {
-                        self.perform_tasks(pending).await
-                    } else {
-                        next_tick = Instant::now() + TICK;
-                        self.tick().await
-                    };
-                    self.report_delay(done);
+                    self.report_refusals(pending);
+                    let done = self.write_usage(pending, false).await;
+                    self.report_delay(&mut is_delayed, done);
+                    sleep(TICK).await;
                 }
             });
-            poll_fn(|context| match serving.as_mut().poll(context) {
-                Poll::Ready(output) => Poll::Ready(output),
-                Poll::Pending => work.as_mut().poll(context),
+            let mut tasks = pin!(async {
+                let mut is_delayed = false;
+                loop {
+                    // What failed is tried again after a tick.
+                    let _ = timeout(TICK, pending.wake.notified()).await;
+                    let done = self.perform_tasks(pending).await;
+                    self.report_delay(&mut is_delayed, done);
+                }
+            });
+            poll_fn(|context| {
+                if let Poll::Ready(output) = serving.as_mut().poll(context) {
+                    return Poll::Ready(output);
+                }
+                let _: Poll<Infallible> = ticks.as_mut().poll(context);
+                let _: Poll<Infallible> = tasks.as_mut().poll(context);
+                Poll::Pending
             })
             .await
         };
         if let Ok(done) = timeout(END, self.flush()).await {
-            self.report_delay(done);
+            self.report_delay(&mut false, done);
         }
         self.report_lost(u64::try_from(pending.usage.waiting()).unwrap_or(u64::MAX));
         output
     }
 
     #[cfg(feature = "tokio")]
-    fn report_delay(&mut self, done: Result<(), StoreError>) {
-        let was_delayed = core::mem::replace(&mut self.is_delayed, done.is_err());
+    fn report_delay(&self, is_delayed: &mut bool, done: Result<(), StoreError>) {
+        let was_delayed = core::mem::replace(is_delayed, done.is_err());
         if let (Err(error), false) = (done, was_delayed) {
             let kind = EventKind::BackgroundDelayed { error: error.to_string() };
             self.shared.sink.record(&Event::general(self.shared.now(), None, kind));

@@ -168,6 +168,11 @@ impl Digester {
         self.digest_parts(parts(&token.id(), token.secret()))
     }
 
+    /// Whether a digest was made under the current key.
+    pub(crate) fn is_current(&self, digest: &TokenDigest) -> bool {
+        self.current.algorithm() == digest.algorithm
+    }
+
     pub(crate) fn knows(&self, key: Option<KeyId>) -> bool {
         let others = self.upcoming.iter().chain(&self.earlier);
         core::iter::once(&self.current).chain(others).any(|other| other.id() == key)

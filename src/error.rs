@@ -37,9 +37,9 @@ pub enum IssuerError {
     #[error("it would exceed the {0} of whoever asks for it")]
     Exceeds(Limit),
     /// The token through which this was asked for is not accepted any more.
-    #[error("the acting token is {}", .0.map_or("gone", Status::as_str))]
+    #[error("the acting token is {}", .0.map_or("not accepted any more", Status::as_str))]
     ActorNotActive(
-        /// What it is; `None` if it is gone.
+        /// What it is; `None` if it is gone, or its owner has no access any more.
         Option<Status>,
     ),
     /// A request with this idempotency key was made before, and its token must stay.
@@ -96,7 +96,7 @@ pub enum RepeatConflict {
     Used,
     /// It was disabled, replaced or revoked, or has expired.
     Ended,
-    /// The first request asked for something else.
+    /// The first request asked for something else, or its token was changed since.
     Different,
     /// The request was repeated too often.
     TooOften,

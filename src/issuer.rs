@@ -118,7 +118,7 @@ impl<S: TokenStore> Issuer<S> {
     /// With an idempotency key, a request that is repeated because its answer was lost never
     /// leaves two tokens: the first one is revoked and replaced, unless it has been used (within
     /// the last second, that may not be known yet), was changed, or is not what is asked for now.
-    /// The key counts for this project and actor.
+    /// The key counts for this prefix, project and actor.
     ///
     /// # Errors
     ///
@@ -165,7 +165,8 @@ impl<S: TokenStore> Issuer<S> {
         limits.check(&new.scopes, expires_at)?;
         let attempt = match (&new.idempotency_key, &limits.by) {
             (Some(key), Some(by)) => {
-                Some(self.attempt(key, &Scope::Create { project: &new.project, by }).await?)
+                let (prefix, project) = (&self.shared().prefix, &new.project);
+                Some(self.attempt(key, &Scope::Create { prefix, project, by }).await?)
             }
             _ => None,
         };

@@ -7,8 +7,8 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
 use crate::{
-    Actor, Clock, Digester, Event, EventKind, EventSink, ImportFormat, IssuerError, Prefix,
-    RevocationReason, Status, StoreError, StoreErrorKind, TokenId, TokenRecord, TokenStore,
+    Actor, Clock, Digester, Event, EventKind, EventSink, ImportFormat, IssuerError, OwnerRights,
+    Prefix, RevocationReason, Status, StoreError, StoreErrorKind, TokenId, TokenRecord, TokenStore,
     Verified, WriteBatch,
     actor::Limits,
     clock::to_microseconds,
@@ -64,6 +64,14 @@ impl<S: TokenStore> Shared<S> {
         }
     }
 
+    /// What the owner of a token may do now.
+    pub(crate) async fn rights(&self, record: &TokenRecord) -> Result<OwnerRights, StoreError> {
+        match &self.owner_policy {
+            Some(policy) => policy.rights(record).await,
+            None => Ok(OwnerRights::All),
+        }
+    }
+
     /// How far an actor can go now; nobody (a policy) can go anywhere.
     pub(crate) async fn limits(
         &self,
@@ -71,10 +79,14 @@ impl<S: TokenStore> Shared<S> {
         now: Timestamp,
     ) -> Result<Limits, IssuerError> {
         let Some(actor) = actor else { return Ok(Limits::default()) };
-        let Some(token) = &actor.token else { return Ok(Limits::new(actor, None)) };
+        let Some(token) = &actor.token else { return Ok(Limits::new(actor, None, None)) };
         let record = self.read(token.id()).await?.ok_or(IssuerError::ActorNotActive(None))?;
         match record.status(now) {
-            Status::Active if record.prefix == self.prefix => Ok(Limits::new(actor, Some(&record))),
+            Status::Active if record.prefix == self.prefix => match self.rights(&record).await? {
+                OwnerRights::All => Ok(Limits::new(actor, Some(&record), None)),
+                OwnerRights::Only(scopes) => Ok(Limits::new(actor, Some(&record), Some(scopes))),
+                OwnerRights::None => Err(IssuerError::ActorNotActive(None)),
+            },
             // A token of another environment that shares the store is a stranger here.
             Status::Active => Err(IssuerError::Exceeds(Limit::Project)),
             status => Err(IssuerError::ActorNotActive(Some(status))),
@@ -179,20 +191,29 @@ impl<S: TokenStore> Shared<S> {
             self.revoke(record.id, actor, reason).await
         };
         let first = self.read_visible(id, &limits).await?;
-        let mut earlier = first.rotation.and_then(|rotation| rotation.predecessor);
+        let (mut came_from, mut earlier) =
+            (id, first.rotation.and_then(|rotation| rotation.predecessor));
         // Towards the latest first, which is most likely the one in use.
         let mut later = Some(first);
-        while let Some(record) = later {
-            // A rotation that came before this shows in the record that it returns.
-            let rotation = revoke(record).await?.rotation;
-            later = match rotation.and_then(|rotation| rotation.successor) {
-                Some(successor) => self.read(successor.id).await?,
-                None => None,
-            };
-        }
-        while let Some(id) = earlier {
+        loop {
+            while let Some(record) = later {
+                // A rotation that came before this shows in the record that it returns.
+                let rotation = revoke(record).await?.rotation;
+                later = match rotation.and_then(|rotation| rotation.successor) {
+                    Some(successor) => self.read(successor.id).await?,
+                    None => None,
+                };
+            }
+            let Some(id) = earlier else { break };
             let Some(record) = self.read(id).await? else { break };
-            earlier = revoke(record).await?.rotation.and_then(|rotation| rotation.predecessor);
+            let rotation = revoke(record).await?.rotation;
+            earlier = rotation.and_then(|rotation| rotation.predecessor);
+            // The way here came from a successor that was cancelled or lost: there is another one.
+            later = match rotation.and_then(|rotation| rotation.successor) {
+                Some(successor) if successor.id != came_from => self.read(successor.id).await?,
+                _ => None,
+            };
+            came_from = id;
         }
         if let Some(own) = own.filter(|_| revokes_own) {
             self.revoke(own, actor, reason).await?;
@@ -200,20 +221,22 @@ impl<S: TokenStore> Shared<S> {
         Ok(revoked)
     }
 
-    /// Ends the overlap with the successor now, if it has not ended before.
+    /// Ends the overlap with the successor now, if it has not ended before; if `used` is the
+    /// reason, then only with that successor.
     pub(crate) async fn finish_rotation(
         &self,
         id: TokenId,
         actor: Option<&Actor>,
-        by_use: bool,
+        used: Option<TokenId>,
     ) -> Result<TokenRecord, IssuerError> {
         self.change(id, Operation::FinishRotation, actor, |record, _, now| {
             if let Some(successor) =
                 record.rotation.as_mut().and_then(|rotation| rotation.successor.as_mut())
+                && used.is_none_or(|used| used == successor.id)
             {
                 successor.overlap_ends_at = successor.overlap_ends_at.min(now);
             }
-            Ok(EventKind::RotationFinished { by_use })
+            Ok(EventKind::RotationFinished { by_use: used.is_some() })
         })
         .await
     }

@@ -221,8 +221,7 @@ impl<S: TokenStore> Verifier<S> {
     }
 
     async fn owner_scopes(&self, record: &TokenRecord) -> Result<Option<Arc<Scopes>>, VerifyError> {
-        let Some(policy) = &self.shared.owner_policy else { return Ok(None) };
-        match policy.rights(record).await? {
+        match self.shared.rights(record).await? {
             OwnerRights::All => Ok(None),
             OwnerRights::Only(scopes) => Ok(Some(scopes)),
             OwnerRights::None => Err(VerifyError::OwnerWithoutAccess { id: record.id }),

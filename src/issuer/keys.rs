@@ -68,14 +68,24 @@ impl<S: TokenStore> Issuer<S> {
     /// - [`IssuerError::KeyNotRetirable`] if the key is the current one or not in the keyring.
     /// - [`IssuerError::Store`].
     pub async fn retire_key(&self, key: Option<KeyId>, force: bool) -> Result<u64, IssuerError> {
-        let digester = self.shared().digester.load_full();
-        let remaining = digester.without(key).ok_or(IssuerError::KeyNotRetirable)?;
+        if self.shared().digester.load().without(key).is_none() {
+            return Err(IssuerError::KeyNotRetirable);
+        }
         let counts = self.key_counts().await?;
         let tokens = counts.iter().find(|count| count.key == key).map_or(0, |count| count.tokens);
         if tokens > 0 && !force {
             return Err(IssuerError::KeyInUse { tokens });
         }
-        self.shared().digester.store(Arc::new(remaining));
+        let mut is_retired = false;
+        // From the keyring as it is now: while the tokens were counted, it may have been replaced.
+        self.shared().digester.rcu(|digester| {
+            let remaining = digester.without(key).map(Arc::new);
+            is_retired = remaining.is_some();
+            remaining.unwrap_or_else(|| Arc::clone(digester))
+        });
+        if !is_retired {
+            return Err(IssuerError::KeyNotRetirable);
+        }
         let kind = EventKind::KeyRetired { key, abandoned: tokens };
         let event = Event::general(self.now(), None, kind);
         self.shared().write(&WriteBatch { events: vec![event], ..WriteBatch::default() }).await?;

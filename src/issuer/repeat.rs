@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 use super::Issuer;
 use crate::{
-    DoneBy, IdempotencyKey, IssuerError, Project, RevocationReason, TokenId, TokenRecord,
+    DoneBy, IdempotencyKey, IssuerError, Prefix, Project, RevocationReason, TokenId, TokenRecord,
     TokenStore, error::RepeatConflict, transition::State,
 };
 
@@ -13,7 +13,7 @@ const MAX_REPEATS: u32 = 100;
 
 /// What an idempotency key is unique within.
 pub(super) enum Scope<'a> {
-    Create { project: &'a Project, by: &'a DoneBy },
+    Create { prefix: &'a Prefix, project: &'a Project, by: &'a DoneBy },
     Rotate { predecessor: TokenId },
 }
 
@@ -41,8 +41,8 @@ impl<S: TokenStore> Issuer<S> {
         Err(IssuerError::Repeated { id, conflict: RepeatConflict::TooOften })
     }
 
-    /// Refuses to replace a token that somebody has, that was ended on purpose, or that is not
-    /// what is asked for now.
+    /// Refuses to replace a token that somebody has, that was ended or changed on purpose, or that
+    /// is not what is asked for now.
     pub(super) async fn check_lost(
         &self,
         lost: &TokenRecord,
@@ -51,7 +51,7 @@ impl<S: TokenStore> Issuer<S> {
         let untouched = [State::Active, State::NotYetValid].contains(&State::of(lost, self.now()));
         let conflict = if !untouched {
             RepeatConflict::Ended
-        } else if !is_same {
+        } else if !is_same || lost.version != 1 {
             RepeatConflict::Different
         } else if self.usage(core::slice::from_ref(lost)).await?.iter().any(Option::is_some) {
             RepeatConflict::Used
@@ -73,8 +73,9 @@ fn derive(key: &IdempotencyKey, scope: &Scope<'_>, number: u32) -> TokenId {
         hash.update(part);
     };
     match scope {
-        Scope::Create { project, by } => {
+        Scope::Create { prefix, project, by } => {
             add("create");
+            add(prefix.as_str());
             add(project.as_str());
             add(by.principal.as_str());
             add(by.token.as_ref().map(TokenId::as_str).unwrap_or_default());

@@ -269,7 +269,7 @@ impl<S: TokenStore> Issuer<S> {
         id: TokenId,
         actor: &Actor,
     ) -> Result<TokenRecord, IssuerError> {
-        self.shared().finish_rotation(id, Some(actor), false).await
+        self.shared().finish_rotation(id, Some(actor), None).await
     }
 
     /// Revokes the successor, and lets the old token, of this id, go on as if nothing had
@@ -301,9 +301,14 @@ impl<S: TokenStore> Issuer<S> {
             let mut batch = WriteBatch::update(record.clone());
             batch.unchanged.extend(limits.unchanged);
             batch.events.push(Event::of(&record, now, limits.by.clone(), kind));
-            if let Some(mut successor) = self.shared().read(successor.id).await?
-                && successor.revocation.is_none()
-            {
+            let successor = self.shared().read(successor.id).await?;
+            if successor.as_ref().and_then(successor_of).is_some() {
+                // It was replaced itself, which is possible only after the overlap: by another
+                // clock, that is over.
+                let (operation, state) = (Operation::CancelRotation, State::RotatedOut);
+                return Err(IssuerError::NotAllowed { operation, state });
+            }
+            if let Some(mut successor) = successor.filter(|it| it.revocation.is_none()) {
                 let kind = revoke(&mut successor, Some(actor), None, now);
                 advance(&mut successor)?;
                 batch.events.push(Event::of(&successor, now, limits.by, kind));

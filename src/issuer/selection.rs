@@ -125,7 +125,9 @@ impl Selection {
 /// What is between two stars is looked for from left to right, each time the first place, which is
 /// as good as any.
 fn is_like(text: &str, pattern: &str) -> bool {
-    let (text, pattern) = (text.to_lowercase(), pattern.to_lowercase());
+    // Each character by itself: in a whole text, one may depend on those beside it.
+    let lowercase = |text: &str| text.chars().flat_map(char::to_lowercase).collect::<String>();
+    let (text, pattern) = (lowercase(text), lowercase(pattern));
     let Some((start, rest)) = pattern.split_once('*') else { return text == pattern };
     let Some(mut text) = text.strip_prefix(start) else { return false };
     let (middle, end) = rest.rsplit_once('*').unwrap_or(("", rest));
@@ -155,6 +157,9 @@ mod tests {
             ("abab", "*ab"),
             ("aXbXc", "a*b*c"),
             ("Été", "é*É"),
+            // A sigma is another letter at the end of a word.
+            ("ΟΔΟΣ ΑΒ", "οδοσ*"),
+            ("ΟΔΟΣΑ", "ΟΔΟΣ*"),
             ("", "*"),
         ] {
             assert!(is_like(text, pattern), "{text} {pattern}");

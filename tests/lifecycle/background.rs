@@ -117,7 +117,16 @@ async fn a_token_does_no_more_than_its_owner_may() {
         let error = service.issuer.create(minted("sources:write"), &actor).await.unwrap_err();
         assert!(matches!(error, IssuerError::Exceeds(_)), "{error}");
 
+        // Also in a request that began when they had more.
+        rights.set(Ok(OwnerRights::All));
+        let actor = service.through(&token).await;
+        rights.set(Ok(OwnerRights::Only(Arc::new(scopes("sources:read")))));
+        let error = service.issuer.create(minted("sources:write"), &actor).await.unwrap_err();
+        assert!(matches!(error, IssuerError::Exceeds(_)), "{error}");
+
         rights.set(Ok(OwnerRights::None));
+        let error = service.issuer.create(minted("sources:read"), &actor).await.unwrap_err();
+        assert!(matches!(error, IssuerError::ActorNotActive(None)), "{error}");
         let error = service.verify(&token).await.unwrap_err();
         assert!(matches!(error, VerifyError::OwnerWithoutAccess { id } if id == token.id()));
         assert_eq!(error.reason(), Some(RefusalReason::OwnerWithoutAccess));

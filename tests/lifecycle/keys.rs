@@ -143,3 +143,19 @@ async fn a_key_that_is_retired_by_force_abandons_its_tokens() {
         assert_eq!(service.clock_now(), start());
     }
 }
+
+/// By the time the background comes to it, the key may be out of the keyring again.
+#[tokio::test]
+async fn nothing_is_digested_again_under_a_key_that_is_not_current_any_more() {
+    for mut service in services() {
+        let (token, old) = service.create("a token").await;
+        service.verifier.set_keyring(&Keyring::new(key(2)).with_earlier(key(1)));
+        service.verify(&token).await.unwrap();
+        // The second key was a mistake.
+        service.verifier.set_keyring(&Keyring::new(key(1)).with_upcoming(key(2)));
+        assert_eq!(service.issuer.retire_key(Some(key(2).id()), false).await.unwrap(), 0);
+        service.tick().await;
+        service.verify(&token).await.unwrap();
+        assert_eq!(service.get(&token).await, old);
+    }
+}

@@ -5,6 +5,7 @@ mod background;
 mod basics;
 mod bulk;
 mod events;
+mod hindered;
 mod import;
 mod keys;
 mod policy;

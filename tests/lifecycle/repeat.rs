@@ -1,7 +1,7 @@
 //! Requests that are repeated with an idempotency key.
 
 use api_tokens::{
-    Actor, Edit, IssuerError, NewToken, RepeatConflict, Rotate, Selection, Status, TokenId,
+    Actor, Edit, Expiry, IssuerError, NewToken, RepeatConflict, Rotate, Selection, Status, TokenId,
 };
 
 use crate::{Service, ann, days, new_token, seconds, services, start};
@@ -214,5 +214,42 @@ async fn a_rotation_that_was_cancelled_can_be_asked_for_again() {
         let second = service.issuer.rotate(old.id(), &ann(), rotate()).await.unwrap();
         assert_eq!(service.status(&first.token).await, Status::Revoked);
         assert_eq!(service.status(&second.token).await, Status::Active);
+    }
+}
+
+/// A production token must not fall victim to the same request in a test environment.
+#[tokio::test]
+async fn a_key_counts_for_one_prefix() {
+    for service in services() {
+        let live = service.issuer.create(with_key("a token", "1"), &ann()).await.unwrap();
+        let keyring = api_tokens::Keyring::new(crate::key(1));
+        let (test, _) = service.beside(api_tokens::prefix!("acme_test"), &keyring);
+        api_tokens::Issuer::new(&test).create(with_key("a token", "1"), &ann()).await.unwrap();
+        assert_eq!(service.status(&live.token).await, Status::Active);
+    }
+}
+
+#[tokio::test]
+async fn a_life_that_was_shortened_is_not_given_back() {
+    for service in services() {
+        let shorten = async |id| {
+            let expiry = Some(Expiry::After(seconds(60)));
+            let edit = Edit { expiry, ..Edit::default() };
+            service.issuer.edit(id, &ann(), edit).await.unwrap();
+        };
+        let created = service.issuer.create(with_key("a token", "1"), &ann()).await.unwrap();
+        shorten(created.record.id).await;
+        let error = service.issuer.create(with_key("a token", "1"), &ann()).await.unwrap_err();
+        assert_eq!(conflict(&error), RepeatConflict::Different);
+
+        let (old, _) = service.create("a token").await;
+        let rotate = || Rotate {
+            idempotency_key: Some("request 1".parse().unwrap()),
+            ..Rotate::with_overlap(seconds(3600))
+        };
+        let new = service.issuer.rotate(old.id(), &ann(), rotate()).await.unwrap();
+        shorten(new.record.id).await;
+        let error = service.issuer.rotate(old.id(), &ann(), rotate()).await.unwrap_err();
+        assert_eq!(conflict(&error), RepeatConflict::Different);
     }
 }

@@ -381,3 +381,64 @@ async fn nothing_is_learnt_of_a_family_that_is_not_seen() {
         assert!(matches!(error, IssuerError::ActorNotActive(_)), "{error}");
     }
 }
+
+/// A successor that was cancelled, or whose request was repeated, is no longer linked from its
+/// predecessor: the one that took its place is.
+#[tokio::test]
+async fn a_family_is_revoked_from_a_successor_that_was_replaced_too() {
+    for service in services() {
+        for from in 0..2 {
+            let with_key = || Rotate {
+                idempotency_key: Some("request 1".parse().unwrap()),
+                ..Rotate::with_overlap(days(1))
+            };
+            let (first, _) = service.create("a token").await;
+            let rotate = async |id| service.issuer.rotate(id, &ann(), with_key()).await.unwrap();
+            let cancelled = rotate(first.id()).await;
+            service.issuer.cancel_rotation(first.id(), &ann()).await.unwrap();
+            let lost = rotate(first.id()).await;
+            let second = rotate(first.id()).await;
+            service.clock.advance(days(1));
+            let third = rotate(second.record.id).await;
+
+            let from = [&cancelled, &lost][from].record.id;
+            assert_eq!(service.issuer.revoke_family(from, &ann(), None).await.unwrap(), 3);
+            for token in [&first, &second.token, &third.token] {
+                assert_eq!(service.status(token).await, Status::Revoked);
+            }
+        }
+    }
+}
+
+/// By a clock that is behind, the overlap goes on; but the successor was replaced, so it is over.
+#[tokio::test]
+async fn a_rotation_is_not_cancelled_once_its_successor_was_replaced() {
+    for service in services() {
+        let (first, _) = service.create("a token").await;
+        let overlap = Rotate::with_overlap(seconds(10));
+        let second = service.issuer.rotate(first.id(), &ann(), overlap.clone()).await.unwrap();
+        service.clock.advance(seconds(10));
+        let third = service.issuer.rotate(second.record.id, &ann(), overlap).await.unwrap();
+        service.clock.set(start() + seconds(9));
+        let error = service.issuer.cancel_rotation(first.id(), &ann()).await.unwrap_err();
+        assert!(matches!(error, IssuerError::NotAllowed { .. }), "{error}");
+        service.clock.set(start() + seconds(10));
+        assert_eq!(service.status(&first).await, Status::RotatedOut);
+        assert_eq!(service.status(&third.token).await, Status::Active);
+    }
+}
+
+#[tokio::test]
+async fn a_successor_that_was_cancelled_retires_nobody() {
+    for mut service in services() {
+        let (old, _) = service.create("a token").await;
+        let rotate = || Rotate { retire_on_use: true, ..Rotate::with_overlap(days(1)) };
+        let cancelled = service.issuer.rotate(old.id(), &ann(), rotate()).await.unwrap();
+        // It is used, and before the background comes to it, another one takes its place.
+        service.verify(&cancelled.token).await.unwrap();
+        service.issuer.cancel_rotation(old.id(), &ann()).await.unwrap();
+        service.issuer.rotate(old.id(), &ann(), rotate()).await.unwrap();
+        service.tick().await;
+        assert_eq!(service.status(&old).await, Status::Active);
+    }
+}
