@@ -180,19 +180,28 @@ impl<S: TokenStore> Shared<S> {
         };
         let first = self.read_visible(id, &limits).await?;
         let mut earlier = first.rotation.and_then(|rotation| rotation.predecessor);
+        let mut reached_from = first.id;
         // Towards the latest first, which is most likely the one in use.
         let mut later = Some(first);
-        while let Some(record) = later {
-            // A rotation that came before this shows in the record that it returns.
-            let rotation = revoke(record).await?.rotation;
-            later = match rotation.and_then(|rotation| rotation.successor) {
-                Some(successor) => self.read(successor.id).await?,
-                None => None,
-            };
-        }
-        while let Some(id) = earlier {
+        loop {
+            while let Some(record) = later {
+                // A rotation that came before this shows in the record that it returns.
+                let rotation = revoke(record).await?.rotation;
+                later = match rotation.and_then(|rotation| rotation.successor) {
+                    Some(successor) => self.read(successor.id).await?,
+                    None => None,
+                };
+            }
+            let Some(id) = earlier else { break };
             let Some(record) = self.read(id).await? else { break };
-            earlier = revoke(record).await?.rotation.and_then(|rotation| rotation.predecessor);
+            let rotation = revoke(record).await?.rotation;
+            earlier = rotation.and_then(|rotation| rotation.predecessor);
+            // It may have another successor by now: the rotation was cancelled, or asked for again.
+            later = match rotation.and_then(|rotation| rotation.successor) {
+                Some(successor) if successor.id != reached_from => self.read(successor.id).await?,
+                _ => None,
+            };
+            reached_from = id;
         }
         if let Some(own) = own.filter(|_| revokes_own) {
             self.revoke(own, actor, reason).await?;
