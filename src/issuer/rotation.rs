@@ -123,12 +123,25 @@ impl<S: TokenStore> Issuer<S> {
                 Some(key) => Some(self.attempt(key, &Scope::Rotate { predecessor: id }).await?),
                 None => None,
             };
-            let plan = self.plan(predecessor, attempt, &rotate, actor, &limits, now).await?;
+            let version = predecessor.version;
+            let plan = match self.plan(predecessor, attempt, &rotate, actor, &limits, now).await {
+                // The predecessor and what earlier requests made of it were read one after the
+                // other. If it was rotated in between, they do not belong together.
+                Err(_) if rotate.idempotency_key.is_some() && self.is_past(id, version).await? => {
+                    continue;
+                }
+                plan => plan?,
+            };
             if self.shared().write(&plan.batch).await? {
                 return Ok(plan.rotated);
             }
         }
         Err(contended())
+    }
+
+    async fn is_past(&self, id: TokenId, version: u32) -> Result<bool, IssuerError> {
+        let now = self.shared().read(id).await?;
+        Ok(now.is_none_or(|now| now.version != version))
     }
 
     async fn plan(
