@@ -162,8 +162,8 @@ impl<'a, S: TokenStore> Bulk<'a, S> {
     }
 
     async fn change_together(&mut self, records: &[TokenRecord]) -> Result<bool, IssuerError> {
+        let limits = self.issuer.shared().limits(Some(self.actor)).await?;
         let now = self.issuer.now();
-        let limits = self.issuer.shared().limits(Some(self.actor), now).await?;
         let mut batch = WriteBatch::default();
         batch.unchanged.extend(limits.unchanged);
         for record in records {
