@@ -11,105 +11,49 @@
 
 mod interleavings_support;
 
-use std::{
-    env,
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Instant,
-};
+use std::env;
 
-use api_tokens::{
-    Actor, Expiry, IssuerError, NewToken, Selection, SqliteStore, State, Status, TokenId,
-};
+use api_tokens::{Actor, Expiry, IssuerError, NewToken, Selection, State, Status, TokenId};
 use jiff::SignedDuration;
-use rand::{
-    RngExt, SeedableRng, TryRng,
-    rngs::{ChaCha8Rng, SysRng},
-};
-use tempfile::TempDir;
-use tokio::task::JoinSet;
+use rand::{RngExt, TryRng, rngs::SysRng};
 
 use interleavings_support::{
-    act::{Act, Creation, Job, Made, Outcome, Refusal, admin, open},
-    other::{Other, serve},
-    pair::{Pair, Side, Tally, parse},
+    act::{Act, Creation, Job, Made, Outcome, Refusal, admin},
+    other::serve,
+    pair::{Pair, Side, parse},
+    run::{Scenario, run},
 };
 
 const PAIRS: u64 = 12_000;
 
-/// How many pairs are under way at a time.
-const AT_ONCE: usize = 128;
-
-#[derive(Debug, Clone, Copy)]
-enum Scenario {
-    RotateRevoke,
-    RotateRotate,
-    RotateRevokeFamily,
-    CreateThroughRevoke,
-    GainThroughNarrow,
-    ActThroughEnd,
-    CreateBulk,
-    RotateBulk,
-    CreateRepeated,
-    RotateRepeated,
-    SwitchRevoke,
-    CancelFinish,
-}
-
-impl Scenario {
-    const ALL: [Self; 12] = [
-        Self::RotateRevoke,
-        Self::RotateRotate,
-        Self::RotateRevokeFamily,
-        Self::CreateThroughRevoke,
-        Self::GainThroughNarrow,
-        Self::ActThroughEnd,
-        Self::CreateBulk,
-        Self::RotateBulk,
-        Self::CreateRepeated,
-        Self::RotateRepeated,
-        Self::SwitchRevoke,
-        Self::CancelFinish,
-    ];
-
-    /// What the two jobs do.
-    fn jobs(self) -> [&'static str; 2] {
-        match self {
-            Self::RotateRevoke => ["rotate", "revoke"],
-            Self::RotateRotate => ["rotate", "rotate too"],
-            Self::RotateRevokeFamily => ["rotate", "revoke the family"],
-            Self::CreateThroughRevoke => ["create through a token", "revoke it"],
-            Self::GainThroughNarrow => ["gain rights through a token", "narrow it"],
-            Self::ActThroughEnd => ["act through a token", "end it"],
-            Self::CreateBulk => ["create through a token", "revoke in bulk"],
-            Self::RotateBulk => ["rotate", "revoke in bulk"],
-            Self::CreateRepeated => ["create with a key", "create with the same key"],
-            Self::RotateRepeated => ["rotate with a key", "rotate with the same key"],
-            Self::SwitchRevoke => ["disable or enable", "revoke"],
-            Self::CancelFinish => ["cancel a rotation", "finish it"],
-        }
-    }
-
-    async fn run(self, pair: &mut Pair) -> Side {
-        match self {
-            Self::RotateRevoke => rotate_against_revoke(pair).await,
-            Self::RotateRotate => rotate_against_rotate(pair).await,
-            Self::RotateRevokeFamily => rotate_against_revoke_family(pair).await,
-            Self::CreateThroughRevoke => create_through_against_revoke(pair).await,
-            Self::GainThroughNarrow => gain_through_against_narrow(pair).await,
-            Self::ActThroughEnd => act_through_against_end(pair).await,
-            Self::CreateBulk => create_against_bulk(pair).await,
-            Self::RotateBulk => rotate_against_bulk(pair).await,
-            Self::CreateRepeated => create_against_the_same(pair).await,
-            Self::RotateRepeated => rotate_against_the_same(pair).await,
-            Self::SwitchRevoke => switch_against_revoke(pair).await,
-            Self::CancelFinish => cancel_against_finish(pair).await,
-        }
-    }
-}
+const SCENARIOS: [Scenario; 12] = [
+    Scenario::new(["rotate", "revoke"], |pair| Box::pin(rotate_against_revoke(pair))),
+    Scenario::new(["rotate", "rotate too"], |pair| Box::pin(rotate_against_rotate(pair))),
+    Scenario::new(["rotate", "revoke the family"], |pair| {
+        Box::pin(rotate_against_revoke_family(pair))
+    }),
+    Scenario::new(["create through a token", "revoke it"], |pair| {
+        Box::pin(create_through_against_revoke(pair))
+    }),
+    Scenario::new(["gain rights through a token", "narrow it"], |pair| {
+        Box::pin(gain_through_against_narrow(pair))
+    }),
+    Scenario::new(["act through a token", "end it"], |pair| {
+        Box::pin(act_through_against_end(pair))
+    }),
+    Scenario::new(["create through a token", "revoke in bulk"], |pair| {
+        Box::pin(create_against_bulk(pair))
+    }),
+    Scenario::new(["rotate", "revoke in bulk"], |pair| Box::pin(rotate_against_bulk(pair))),
+    Scenario::new(["create with a key", "create with the same key"], |pair| {
+        Box::pin(create_against_the_same(pair))
+    }),
+    Scenario::new(["rotate with a key", "rotate with the same key"], |pair| {
+        Box::pin(rotate_against_the_same(pair))
+    }),
+    Scenario::new(["disable or enable", "revoke"], |pair| Box::pin(switch_against_revoke(pair))),
+    Scenario::new(["cancel a rotation", "finish it"], |pair| Box::pin(cancel_against_finish(pair))),
+];
 
 /// The revoked token is refused. Its successor lives if it was made before, and else nothing.
 async fn rotate_against_revoke(pair: &mut Pair) -> Side {
@@ -373,7 +317,15 @@ async fn rotate_against_bulk(pair: &mut Pair) -> Side {
         pair.token("").await;
     }
     let rotate = rotate(&token, pair.overlap_seconds());
-    let revoke = Job::new(revoke_all(pair)).ends(&token.text);
+    let by_owner = pair.flip().then(|| pair.owner.clone());
+    // Not by creator, who is of the successor whoever rotates.
+    let revoke = Act::RevokeAll {
+        project: pair.project.clone(),
+        owner: by_owner,
+        created_by: None,
+        created_through: None,
+    };
+    let revoke = Job::new(revoke).ends(&token.text);
     let [rotated, revoked] = pair.race(Job::new(rotate), revoke).await;
     assert_eq!(revoked.refusal, None);
     pair.check_living([]).await;
@@ -518,91 +470,9 @@ async fn child() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn conflicting_changes_of_two_processes() {
+    let number = |variable| env::var(variable).ok().map(|text| text.parse().expect("a number"));
     let seed = number("API_TOKENS_INTERLEAVINGS_SEED")
         .unwrap_or_else(|| SysRng.try_next_u64().expect("randomness"));
     let pairs = number("API_TOKENS_INTERLEAVINGS_PAIRS").unwrap_or(PAIRS);
-    eprintln!("API_TOKENS_INTERLEAVINGS_SEED={seed}");
-    let begun = Instant::now();
-    let directory = directory();
-    let path = directory.path().join("tokens.db");
-    let world = Arc::new(World {
-        seed,
-        pairs,
-        next: AtomicU64::new(0),
-        tallies: Scenario::ALL.map(|_| Arc::default()),
-        store: open(&path),
-        other: Arc::new(Other::start(&path)),
-    });
-    let mut lanes = JoinSet::new();
-    for _ in 0..AT_ONCE {
-        lanes.spawn(Arc::clone(&world).run());
-    }
-    lanes.join_all().await;
-    let World { tallies, other, .. } = Arc::into_inner(world).expect("no lane is left");
-    Arc::into_inner(other).expect("no pair is left").stop().await;
-
-    let mut conflicts = 0;
-    for (scenario, tally) in Scenario::ALL.into_iter().zip(&tallies) {
-        let [first, second] = scenario.jobs();
-        let [first_won, second_won] = &tally.won.each_ref().map(|won| won.load(Ordering::Relaxed));
-        let retried = tally.conflicts.load(Ordering::Relaxed);
-        eprintln!("{first}: first {first_won} times; {second}: {second_won}; {retried} conflicts");
-        conflicts += retried;
-    }
-    let took = begun.elapsed().as_secs();
-    eprintln!("{pairs} pairs in {took} s; {conflicts} writes came too late and were planned again");
-    for (scenario, tally) in Scenario::ALL.into_iter().zip(&tallies) {
-        let won = tally.won.each_ref().map(|won| u64::from(won.load(Ordering::Relaxed)));
-        // What always comes in one order has not been interleaved.
-        let fewest = pairs / u64::try_from(Scenario::ALL.len()).expect("a small number") / 20;
-        assert!(won.iter().all(|won| *won >= fewest), "{scenario:?}: one side won: {won:?}");
-    }
-}
-
-struct World {
-    seed: u64,
-    pairs: u64,
-    /// The number of the next pair.
-    next: AtomicU64,
-    tallies: [Arc<Tally>; Scenario::ALL.len()],
-    store: SqliteStore,
-    other: Arc<Other>,
-}
-
-impl World {
-    /// One pair after another, until there are no more.
-    async fn run(self: Arc<Self>) {
-        loop {
-            let number = self.next.fetch_add(1, Ordering::Relaxed);
-            if number >= self.pairs {
-                return;
-            }
-            let scenarios = u64::try_from(Scenario::ALL.len()).expect("a small number");
-            let scenario = usize::try_from(number % scenarios).expect("a small number");
-            let (scenario, tally) = (Scenario::ALL[scenario], &self.tallies[scenario]);
-            let rng = ChaCha8Rng::seed_from_u64(self.seed.wrapping_add(number));
-            let (store, other) = (self.store.clone(), Arc::clone(&self.other));
-            let mut pair = Pair::new(number, rng, store, other, Arc::clone(tally));
-            let pair = tokio::spawn(async move {
-                let winner = scenario.run(&mut pair).await;
-                pair.check_histories().await;
-                pair.count(winner);
-            });
-            if let Err(error) = pair.await {
-                panic!("pair {number} of seed {}, {scenario:?}: {error}", self.seed);
-            }
-        }
-    }
-}
-
-fn number(variable: &str) -> Option<u64> {
-    env::var(variable).ok().map(|number| number.parse().expect("a number"))
-}
-
-/// In memory where that can be, since what matters here is not the disk.
-fn directory() -> TempDir {
-    let memory = Path::new("/dev/shm");
-    let directory =
-        if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-    directory.or_else(|_| tempfile::tempdir()).expect("a temporary directory")
+    run(&SCENARIOS, seed, pairs).await;
 }

@@ -5,3 +5,4 @@ pub(crate) mod act;
 pub(crate) mod other;
 pub(crate) mod pair;
 mod pausing;
+pub(crate) mod run;

@@ -2,7 +2,7 @@ use std::{
     collections::BTreeSet,
     sync::{
         Arc,
-        atomic::{AtomicI64, AtomicU32, Ordering},
+        atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering},
     },
 };
 
@@ -33,15 +33,20 @@ impl Side {
 /// What the pairs of one scenario have in common.
 #[derive(Default)]
 pub(crate) struct Tally {
-    pub(crate) won: [AtomicU32; 2],
+    won: [AtomicU64; 2],
     pub(crate) conflicts: AtomicU32,
     /// By how many microseconds the first job is held back, so that each wins about as often.
     handicap: AtomicI64,
 }
 
 impl Tally {
+    /// How often each side came first.
+    pub(crate) fn won(&self) -> [u64; 2] {
+        self.won.each_ref().map(|won| won.load(Ordering::Relaxed))
+    }
+
     fn count(&self, winner: Side) {
-        const STEP: i64 = 50;
+        const STEP: i64 = 100;
         const MOST: i64 = 20_000;
         let (side, step) = match winner {
             Side::First => (0, STEP),
