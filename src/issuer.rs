@@ -132,8 +132,8 @@ impl<S: TokenStore> Issuer<S> {
     ///   same, nobody has its secret; it shows in lists and can be revoked.
     pub async fn create(&self, new: NewToken, actor: &Actor) -> Result<Created, IssuerError> {
         for _ in 0..ROUNDS {
+            let limits = self.shared().limits(Some(actor)).await?;
             let now = self.now();
-            let limits = self.shared().limits(Some(actor), now).await?;
             let (token, record, lost) = self.plan_creation(&new, actor, &limits, now).await?;
             let mut batch = WriteBatch::insert(record.clone());
             batch.unchanged.extend(limits.unchanged);
@@ -192,7 +192,7 @@ impl<S: TokenStore> Issuer<S> {
         id: TokenId,
         actor: &Actor,
     ) -> Result<Option<TokenRecord>, IssuerError> {
-        let limits = self.shared().limits(Some(actor), self.now()).await?;
+        let limits = self.shared().limits(Some(actor)).await?;
         match self.shared().read_visible(id, &limits).await {
             Ok(record) => Ok(Some(record)),
             Err(IssuerError::NotFound) => Ok(None),
@@ -226,8 +226,8 @@ impl<S: TokenStore> Issuer<S> {
         mut after: Option<PageKey>,
         limit: usize,
     ) -> Result<(Vec<TokenRecord>, Option<PageKey>), IssuerError> {
+        let limits = self.shared().limits(Some(actor)).await?;
         let now = self.now();
-        let limits = self.shared().limits(Some(actor), now).await?;
         let filter = selection.filter(limits.project());
         // One more than asked for tells whether there is a next page.
         let batch = if selection.is_indexed() { limit.saturating_add(1) } else { Page::MAX_LIMIT };
@@ -288,7 +288,7 @@ impl<S: TokenStore> Issuer<S> {
         before: Option<EventNumber>,
         limit: usize,
     ) -> Result<Vec<NumberedEvent>, IssuerError> {
-        let limits = self.shared().limits(Some(actor), self.now()).await?;
+        let limits = self.shared().limits(Some(actor)).await?;
         self.shared().read_visible(id, &limits).await?;
         Ok(self.shared().store.events(&id, before, limit.clamp(1, Page::MAX_LIMIT)).await?)
     }

@@ -73,15 +73,14 @@ impl<S: TokenStore> Shared<S> {
     }
 
     /// How far an actor can go now; nobody (a policy) can go anywhere.
-    pub(crate) async fn limits(
-        &self,
-        actor: Option<&Actor>,
-        now: Timestamp,
-    ) -> Result<Limits, IssuerError> {
+    ///
+    /// Here as elsewhere, the time is read after the records. By an earlier one, a token that
+    /// somebody has just ended, by rotating it or finishing that, would not have ended yet.
+    pub(crate) async fn limits(&self, actor: Option<&Actor>) -> Result<Limits, IssuerError> {
         let Some(actor) = actor else { return Ok(Limits::default()) };
         let Some(token) = &actor.token else { return Ok(Limits::new(actor, None, None)) };
         let record = self.read(token.id()).await?.ok_or(IssuerError::ActorNotActive(None))?;
-        match record.status(now) {
+        match record.status(self.now()) {
             Status::Active if record.prefix == self.prefix => match self.rights(&record).await? {
                 OwnerRights::All => Ok(Limits::new(actor, Some(&record), None)),
                 OwnerRights::Only(scopes) => Ok(Limits::new(actor, Some(&record), Some(scopes))),
@@ -93,18 +92,19 @@ impl<S: TokenStore> Shared<S> {
         }
     }
 
-    /// Reads a record that the actor sees and whose state allows the operation.
+    /// Reads a record that the actor sees and whose state allows the operation, and at what time
+    /// it does.
     pub(crate) async fn read_for(
         &self,
         id: TokenId,
         operation: Operation,
         limits: &Limits,
-        now: Timestamp,
-    ) -> Result<TokenRecord, IssuerError> {
+    ) -> Result<(TokenRecord, Timestamp), IssuerError> {
         let record = self.read_visible(id, limits).await?;
+        let now = self.now();
         let state = State::of(&record, now);
         if state.allows(operation) {
-            Ok(record)
+            Ok((record, now))
         } else {
             Err(IssuerError::NotAllowed { operation, state })
         }
@@ -129,9 +129,8 @@ impl<S: TokenStore> Shared<S> {
         apply: impl Fn(&mut TokenRecord, &Limits, Timestamp) -> Result<EventKind, IssuerError>,
     ) -> Result<TokenRecord, IssuerError> {
         for _ in 0..ROUNDS {
-            let now = self.now();
-            let limits = self.limits(actor, now).await?;
-            let before = self.read_for(id, operation, &limits, now).await?;
+            let limits = self.limits(actor).await?;
+            let (before, now) = self.read_for(id, operation, &limits).await?;
             let mut record = before.clone();
             let kind = apply(&mut record, &limits, now)?;
             if record == before {
@@ -175,7 +174,7 @@ impl<S: TokenStore> Shared<S> {
         reason: Option<&RevocationReason>,
     ) -> Result<u64, IssuerError> {
         let own = actor.and_then(|actor| actor.token.as_ref()).map(Verified::id);
-        let limits = self.limits(actor, self.now()).await?;
+        let limits = self.limits(actor).await?;
         let mut revoked: u64 = 0;
         let mut revokes_own = false;
         let mut revoke = async |record: TokenRecord| {

@@ -18,9 +18,9 @@ pub struct Bulk<'a, S> {
     selection: Selection,
     action: Action,
     changed: u64,
-    /// Where to go on, and what was changed since the beginning of this reading.
+    /// Where to go on, and whether anything was found since the beginning of this reading.
     after: Option<PageKey>,
-    changed_in_reading: u64,
+    has_found: bool,
 }
 
 enum Action {
@@ -87,8 +87,8 @@ impl<'a, S: TokenStore> Bulk<'a, S> {
         }
         selection.living = true;
         selection.except.extend(actor.token.as_ref().map(crate::Verified::id));
-        let (changed, after, changed_in_reading) = (0, None, 0);
-        Ok(Self { issuer, actor, selection, action, changed, after, changed_in_reading })
+        let (changed, after, has_found) = (0, None, false);
+        Ok(Self { issuer, actor, selection, action, changed, after, has_found })
     }
 
     /// The ids of the tokens that would be changed now, and changes none.
@@ -127,6 +127,9 @@ impl<'a, S: TokenStore> Bulk<'a, S> {
                 self.issuer.select(&self.selection, self.actor, self.after, BATCH).await?;
             let due: Vec<TokenRecord> =
                 records.into_iter().filter(|record| self.is_due(record)).collect();
+            // Also if somebody ends all of them before this does: by a rotation, whose new token
+            // is found by the next reading only.
+            self.has_found |= !due.is_empty();
             if !due.is_empty() && !self.change_together(&due).await? {
                 // Somebody changed one of them meanwhile.
                 for record in &due {
@@ -134,7 +137,7 @@ impl<'a, S: TokenStore> Bulk<'a, S> {
                 }
             }
             self.after = next;
-            if next.is_none() && core::mem::take(&mut self.changed_in_reading) == 0 {
+            if next.is_none() && !core::mem::take(&mut self.has_found) {
                 let kind = EventKind::BulkChanged { count: self.changed };
                 let by = Some(self.actor.done_by());
                 let event = Event::general(self.issuer.now(), by, kind);
@@ -159,8 +162,8 @@ impl<'a, S: TokenStore> Bulk<'a, S> {
     }
 
     async fn change_together(&mut self, records: &[TokenRecord]) -> Result<bool, IssuerError> {
+        let limits = self.issuer.shared().limits(Some(self.actor)).await?;
         let now = self.issuer.now();
-        let limits = self.issuer.shared().limits(Some(self.actor), now).await?;
         let mut batch = WriteBatch::default();
         batch.unchanged.extend(limits.unchanged);
         for record in records {
@@ -183,7 +186,8 @@ impl<'a, S: TokenStore> Bulk<'a, S> {
         }
         let written = self.issuer.shared().write(&batch).await?;
         if written {
-            self.count(batch.updates.len());
+            let changed = u64::try_from(batch.updates.len()).unwrap_or(u64::MAX);
+            self.changed = self.changed.saturating_add(changed);
         }
         Ok(written)
     }
@@ -201,12 +205,6 @@ impl<'a, S: TokenStore> Bulk<'a, S> {
             }
         }
         Err(contended())
-    }
-
-    fn count(&mut self, changed: usize) {
-        let changed = u64::try_from(changed).unwrap_or(u64::MAX);
-        self.changed = self.changed.saturating_add(changed);
-        self.changed_in_reading = self.changed_in_reading.saturating_add(changed);
     }
 }
 

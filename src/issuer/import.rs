@@ -69,8 +69,8 @@ impl<S: TokenStore> Issuer<S> {
     pub async fn import(&self, import: Import, actor: &Actor) -> Result<TokenRecord, IssuerError> {
         let Import { digest, token, created_at } = import;
         for _ in 0..ROUNDS {
+            let limits = self.shared().limits(Some(actor)).await?;
             let now = self.now();
-            let limits = self.shared().limits(Some(actor), now).await?;
             if !limits.sees(&token.project) {
                 return Err(IssuerError::Exceeds(Limit::Project));
             }

@@ -113,8 +113,7 @@ impl<S: TokenStore> Issuer<S> {
             return Err(FieldError::new("overlap", FieldProblem::Negative).into());
         }
         for _ in 0..ROUNDS {
-            let now = self.now();
-            let limits = self.shared().limits(Some(actor), now).await?;
+            let limits = self.shared().limits(Some(actor)).await?;
             let predecessor = self.shared().read_visible(id, &limits).await?;
             if predecessor.prefix != self.shared().prefix {
                 return Err(IssuerError::OtherPrefix);
@@ -123,12 +122,26 @@ impl<S: TokenStore> Issuer<S> {
                 Some(key) => Some(self.attempt(key, &Scope::Rotate { predecessor: id }).await?),
                 None => None,
             };
-            let plan = self.plan(predecessor, attempt, &rotate, actor, &limits, now).await?;
+            let now = self.now();
+            let version = predecessor.version;
+            let plan = match self.plan(predecessor, attempt, &rotate, actor, &limits, now).await {
+                // The predecessor and what earlier requests made of it were read one after the
+                // other. If it was rotated in between, they do not belong together.
+                Err(_) if rotate.idempotency_key.is_some() && self.is_past(id, version).await? => {
+                    continue;
+                }
+                plan => plan?,
+            };
             if self.shared().write(&plan.batch).await? {
                 return Ok(plan.rotated);
             }
         }
         Err(contended())
+    }
+
+    async fn is_past(&self, id: TokenId, version: u32) -> Result<bool, IssuerError> {
+        let now = self.shared().read(id).await?;
+        Ok(now.is_none_or(|now| now.version != version))
     }
 
     async fn plan(
@@ -289,10 +302,9 @@ impl<S: TokenStore> Issuer<S> {
         actor: &Actor,
     ) -> Result<TokenRecord, IssuerError> {
         for _ in 0..ROUNDS {
-            let now = self.now();
-            let limits = self.shared().limits(Some(actor), now).await?;
-            let mut record =
-                self.shared().read_for(id, Operation::CancelRotation, &limits, now).await?;
+            let limits = self.shared().limits(Some(actor)).await?;
+            let (mut record, now) =
+                self.shared().read_for(id, Operation::CancelRotation, &limits).await?;
             limits.check(&record.scopes, record.expires_at)?;
             let Some(rotation) = &mut record.rotation else { continue };
             let Some(successor) = rotation.successor.take() else { continue };
@@ -332,7 +344,7 @@ impl<S: TokenStore> Issuer<S> {
         id: TokenId,
         actor: &Actor,
     ) -> Result<Option<RotationStatus>, IssuerError> {
-        let limits = self.shared().limits(Some(actor), self.now()).await?;
+        let limits = self.shared().limits(Some(actor)).await?;
         let record = self.shared().read_visible(id, &limits).await?;
         let Some(rotation) = record.rotation else { return Ok(None) };
         let pair = match (rotation.successor, rotation.predecessor) {
