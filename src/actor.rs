@@ -13,8 +13,11 @@ use crate::{
 ///
 /// What is done through a token never exceeds that token, which is checked as part of the very
 /// transaction: the token must be accepted still; it acts in its own project only; and what it
-/// creates, rotates, enables, lengthens or widens never has a scope that it does not cover, nor
-/// outlives it. It may take rights away (disable, revoke, narrow, shorten) from any token of its
+/// creates, rotates or imports acts for its own owner; and nothing that it gives (by these, or by
+/// enabling, lengthening or widening) is a scope that it does not cover, nor lasts longer than it.
+/// Once a token is revoked or disabled, those that were made through it, at any remove, cannot be
+/// acted through either; they are accepted still, and
+/// [`Selection::created_through`](crate::Selection::created_through) finds them. It may take rights away (disable, revoke, narrow, shorten) from any token of its
 /// project: whether it may do that at all is for the host to say, for example by asking for a
 /// scope `tokens:write`.
 ///
@@ -93,8 +96,11 @@ pub(crate) struct Limits {
     /// What is given away must be covered by each.
     holds: Vec<Arc<Scopes>>,
     pub(crate) ends_at: Option<Timestamp>,
-    /// The acting token and its version: the write must fail if that has changed.
-    pub(crate) unchanged: Option<(TokenId, u32)>,
+    /// For whom alone it can have tokens: the owner of the acting token.
+    owner: Option<Principal>,
+    /// The acting token, those through which it was made, and their versions: the write must fail
+    /// if one has changed.
+    pub(crate) unchanged: Vec<(TokenId, u32)>,
 }
 
 impl Limits {
@@ -114,7 +120,8 @@ impl Limits {
             projects: [actor.project.clone(), token.map(|token| token.project.clone())],
             holds,
             ends_at: token.and_then(TokenRecord::ends_at),
-            unchanged: token.map(|token| (token.id, token.version)),
+            owner: token.map(|token| token.owner.clone()),
+            unchanged: token.map(|token| (token.id, token.version)).into_iter().collect(),
         }
     }
 
@@ -125,6 +132,15 @@ impl Limits {
 
     pub(crate) fn sees(&self, project: &Project) -> bool {
         self.projects.iter().flatten().all(|own| own == project)
+    }
+
+    /// Whether whoever asks may come to hold a token that acts for this owner.
+    pub(crate) fn check_owner(&self, owner: &Principal) -> Result<(), IssuerError> {
+        if self.owner.as_ref().is_none_or(|own| own == owner) {
+            Ok(())
+        } else {
+            Err(IssuerError::Exceeds(Limit::Owner))
+        }
     }
 
     /// Whether somebody may come to hold a token of these scopes until then.

@@ -79,8 +79,11 @@ impl<S: TokenStore> Background<S> {
             if done.as_ref().is_err_and(|error| error.kind() == StoreErrorKind::Unavailable) {
                 return done; // as all the others would be
             }
-            // What cannot be done at all comes again with the token's next use, not every second.
-            pending.done(id, task);
+            // What cannot be done at all comes again with the token's next use, not every second;
+            // but a family that must be revoked is not given up.
+            if done.is_ok() || !matches!(task, Task::Reused) {
+                pending.done(id, task);
+            }
             result = result.and(done);
         }
         result
@@ -252,9 +255,8 @@ impl<S: TokenStore> Background<S> {
             })
             .await
         };
-        if let Ok(done) = timeout(END, self.flush()).await {
-            self.report_delay(&mut false, done);
-        }
+        // What it could not write is told below.
+        let _ = timeout(END, self.flush()).await;
         self.report_lost(u64::try_from(pending.usage.waiting()).unwrap_or(u64::MAX));
         output
     }

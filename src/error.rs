@@ -57,7 +57,9 @@ pub enum IssuerError {
         id: TokenId,
     },
     /// A key was not retired, because tokens still need it.
-    #[error("{tokens} tokens still need the key: retire it by force to abandon them")]
+    #[error(
+        "the key is still needed by {tokens} token(s): wait until they are used, or revoke them"
+    )]
     KeyInUse {
         /// How many of them may still be accepted.
         tokens: u64,
@@ -80,6 +82,12 @@ pub enum Limit {
     /// Its project.
     #[error("project")]
     Project,
+    /// Its owner: a token creates, imports and rotates tokens of its own owner only.
+    #[error("owner")]
+    Owner,
+    /// How many tokens that still live may be made one through another: 16.
+    #[error("depth")]
+    Depth,
     /// Its scopes.
     #[error("scopes")]
     Scopes,

@@ -276,7 +276,7 @@ pub trait EventSink: Send + Sync + 'static {
 
 /// Writes events to [`tracing`](https://docs.rs/tracing), under the target `api_tokens`:
 /// changes at level INFO, refusals at DEBUG, and at WARN [`EventKind::ReuseDetected`],
-/// [`EventKind::UsageLost`] and [`EventKind::BackgroundDelayed`].
+/// [`EventKind::UsageLost`], [`EventKind::BackgroundDelayed`], and refusals that are an outage.
 ///
 /// The fields are `event`, and where they apply `token`, `project`, `by`, `by_token` and `detail`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -298,7 +298,8 @@ impl EventSink for TracingSink {
             };
         }
         match event.kind {
-            EventKind::ReuseDetected
+            EventKind::Refused { reason: RefusalReason::Outage | RefusalReason::UnknownKey }
+            | EventKind::ReuseDetected
             | EventKind::UsageLost { .. }
             | EventKind::BackgroundDelayed { .. } => write!(warn),
             EventKind::Refused { .. } | EventKind::RefusalsSuppressed { .. } => write!(debug),

@@ -162,6 +162,7 @@ impl<S: TokenStore> Issuer<S> {
             return Err(IssuerError::Exceeds(Limit::Project));
         }
         let expires_at = self.policy.resolve(new.expiry, now, now, limits.ends_at)?;
+        limits.check_owner(&new.owner)?;
         limits.check(&new.scopes, expires_at)?;
         let attempt = match (&new.idempotency_key, &limits.by) {
             (Some(key), Some(by)) => {

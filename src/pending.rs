@@ -50,7 +50,12 @@ impl Pending {
     pub(crate) fn add(&self, id: TokenId, task: Task) {
         let mut tasks = self.tasks();
         let key = (id, core::mem::discriminant(&task));
-        if tasks.len() < MAX_TASKS && tasks.insert(key, task).is_none() {
+        // A flood of tokens under an earlier key must leave room for the rest.
+        let room = match task {
+            Task::DigestAgain { .. } => MAX_TASKS / 2,
+            Task::RetirePredecessor | Task::Reused => MAX_TASKS,
+        };
+        if tasks.len() < room && tasks.insert(key, task).is_none() {
             #[cfg(feature = "tokio")]
             self.wake.notify_one();
         }

@@ -81,15 +81,53 @@ impl<S: TokenStore> Shared<S> {
         let Some(token) = &actor.token else { return Ok(Limits::new(actor, None, None)) };
         let record = self.read(token.id()).await?.ok_or(IssuerError::ActorNotActive(None))?;
         match record.status(self.now()) {
-            Status::Active if record.prefix == self.prefix => match self.rights(&record).await? {
-                OwnerRights::All => Ok(Limits::new(actor, Some(&record), None)),
-                OwnerRights::Only(scopes) => Ok(Limits::new(actor, Some(&record), Some(scopes))),
-                OwnerRights::None => Err(IssuerError::ActorNotActive(None)),
-            },
+            Status::Active if record.prefix == self.prefix => {}
             // A token of another environment that shares the store is a stranger here.
-            Status::Active => Err(IssuerError::Exceeds(Limit::Project)),
-            status => Err(IssuerError::ActorNotActive(Some(status))),
+            Status::Active => return Err(IssuerError::Exceeds(Limit::Project)),
+            status => return Err(IssuerError::ActorNotActive(Some(status))),
         }
+        let owner_scopes = match self.rights(&record).await? {
+            OwnerRights::All => None,
+            OwnerRights::Only(scopes) => Some(scopes),
+            OwnerRights::None => return Err(IssuerError::ActorNotActive(None)),
+        };
+        let mut limits = Limits::new(actor, Some(&record), owner_scopes);
+        self.check_ancestors(&record, &mut limits).await?;
+        Ok(limits)
+    }
+
+    /// Whoever holds a token that is revoked must not go on with what they made through it: else a
+    /// bulk revocation would run after the newest of these for ever.
+    async fn check_ancestors(
+        &self,
+        record: &TokenRecord,
+        limits: &mut Limits,
+    ) -> Result<(), IssuerError> {
+        const MAX_DEPTH: usize = 16;
+        // A token that rotates itself once a day is made through its predecessors, all of which
+        // have ended.
+        const MAX_ENDED: usize = 1000;
+        let (mut living, mut ended): (usize, usize) = (0, 0);
+        let mut next = record.created_through;
+        // One that was pruned had ended long ago.
+        while let Some(id) = next
+            && let Some(ancestor) = self.read(id).await?
+        {
+            let count = match ancestor.status(self.now()) {
+                status @ (Status::Revoked | Status::Disabled) => {
+                    return Err(IssuerError::ActorNotActive(Some(status)));
+                }
+                Status::Expired | Status::RotatedOut => &mut ended,
+                Status::Active | Status::NotYetValid => &mut living,
+            };
+            *count = count.saturating_add(1);
+            if living > MAX_DEPTH || ended > MAX_ENDED {
+                return Err(IssuerError::Exceeds(Limit::Depth));
+            }
+            limits.unchanged.push((id, ancestor.version));
+            next = ancestor.created_through;
+        }
+        Ok(())
     }
 
     /// Reads a record that the actor sees and whose state allows the operation, and at what time
@@ -140,7 +178,7 @@ impl<S: TokenStore> Shared<S> {
             let batch = WriteBatch {
                 events: vec![Event::of(&record, now, limits.by, kind)],
                 updates: vec![record.clone()],
-                unchanged: limits.unchanged.into_iter().collect(),
+                unchanged: limits.unchanged,
                 ..WriteBatch::default()
             };
             if self.write(&batch).await? {

@@ -23,9 +23,9 @@ pub struct Edit {
 impl<S: TokenStore> Issuer<S> {
     /// Changes name, scopes, metadata or expiry of a token.
     ///
-    /// Anybody may narrow the scopes and shorten the life. To widen or to lengthen, the actor must
-    /// cover the scopes that are new, or outlive the token; and no edit lengthens beyond the
-    /// issuer's policy, counted from the token's creation.
+    /// Anybody may narrow the scopes and shorten the life. To widen, the actor must cover the scopes
+    /// that are new and outlive the token; to lengthen, cover all of the token's scopes and outlive
+    /// it. No edit lengthens beyond the issuer's policy, counted from the token's creation.
     ///
     /// # Errors
     ///
@@ -61,11 +61,6 @@ impl<S: TokenStore> Issuer<S> {
             record.name = name.clone();
             fields.push(EditedField::Name);
         }
-        if let Some(scopes) = scopes.as_ref().filter(|scopes| **scopes != record.scopes) {
-            limits.check_scopes(&scopes.without(&record.scopes))?;
-            record.scopes = scopes.clone();
-            fields.push(EditedField::Scopes);
-        }
         if let Some(metadata) = metadata.as_ref().filter(|new| **new != record.metadata) {
             record.metadata = metadata.clone();
             fields.push(EditedField::Metadata);
@@ -76,6 +71,15 @@ impl<S: TokenStore> Issuer<S> {
                 record.expires_at = expires_at;
                 fields.push(EditedField::ExpiresAt);
             }
+        }
+        if let Some(scopes) = scopes.as_ref().filter(|scopes| **scopes != record.scopes) {
+            let added = scopes.without(&record.scopes);
+            if !added.is_empty() {
+                // For as long as the token now lives: what is new must not outlive the actor.
+                limits.check(&added, record.ends_at())?;
+            }
+            record.scopes = scopes.clone();
+            fields.push(EditedField::Scopes);
         }
         Ok(EventKind::Edited { fields })
     }

@@ -77,6 +77,7 @@ impl<S: TokenStore> Issuer<S> {
             let any = LifetimePolicy::default();
             let policy = if token.expiry == Expiry::Default { &self.policy } else { &any };
             let expires_at = policy.resolve(token.expiry, now, now, limits.ends_at)?;
+            limits.check_owner(&token.owner)?;
             limits.check(&token.scopes, expires_at)?;
             let through = limits.by.as_ref().and_then(|by| by.token);
             let created_at = created_at.map_or(now, |at| to_microseconds(at).min(now));
@@ -87,7 +88,7 @@ impl<S: TokenStore> Issuer<S> {
                 return Err(IssuerError::AlreadyImported { id: record.id });
             }
             let batch = WriteBatch {
-                unchanged: limits.unchanged.into_iter().collect(),
+                unchanged: limits.unchanged,
                 events: vec![Event::of(&record, now, limits.by, EventKind::Imported)],
                 ..WriteBatch::insert(record.clone())
             };

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// How often one request can be repeated.
-const MAX_REPEATS: u32 = 100;
+const MAX_REPEATS: u32 = 16;
 
 /// What an idempotency key is unique within.
 pub(super) enum Scope<'a> {
@@ -29,16 +29,20 @@ impl<S: TokenStore> Issuer<S> {
         key: &IdempotencyKey,
         scope: &Scope<'_>,
     ) -> Result<Attempt, IssuerError> {
-        let mut lost: Option<TokenRecord> = None;
-        for number in 0..MAX_REPEATS {
-            let id = derive(key, scope, number);
-            match self.shared().read(id).await? {
-                Some(record) => lost = Some(record),
-                None => return Ok(Attempt { id, lost }),
+        // From the last one, since the first ones may have been pruned.
+        let mut id = None;
+        for number in (0..MAX_REPEATS).rev() {
+            let earlier = derive(key, scope, number);
+            match (self.shared().read(earlier).await?, id) {
+                (None, _) => id = Some(earlier),
+                (Some(lost), Some(id)) => return Ok(Attempt { id, lost: Some(lost) }),
+                (Some(lost), None) => {
+                    let conflict = RepeatConflict::TooOften;
+                    return Err(IssuerError::Repeated { id: lost.id, conflict });
+                }
             }
         }
-        let id = derive(key, scope, 0);
-        Err(IssuerError::Repeated { id, conflict: RepeatConflict::TooOften })
+        Ok(Attempt { id: id.unwrap_or_else(|| derive(key, scope, 0)), lost: None })
     }
 
     /// Refuses to replace a token that somebody has, that was ended or changed on purpose, or that
@@ -53,7 +57,10 @@ impl<S: TokenStore> Issuer<S> {
             RepeatConflict::Ended
         } else if !is_same || lost.version != 1 {
             RepeatConflict::Different
-        } else if self.usage(core::slice::from_ref(lost)).await?.iter().any(Option::is_some) {
+        } else if self.shared().pending.is_none()
+            || self.usage(core::slice::from_ref(lost)).await?.iter().any(Option::is_some)
+        {
+            // Where usage is not noted, it may have been used.
             RepeatConflict::Used
         } else {
             return Ok(());

@@ -179,6 +179,7 @@ impl<S: TokenStore> Issuer<S> {
             }
         };
         let expires_at = self.successor_end(&predecessor, rotate.expiry, limits, now)?;
+        limits.check_owner(&predecessor.owner)?;
         limits.check(&predecessor.scopes, expires_at)?;
 
         let token = self.generate(new_id)?;
@@ -223,7 +224,7 @@ impl<S: TokenStore> Issuer<S> {
         let batch = WriteBatch {
             inserts: vec![record.clone()],
             updates,
-            unchanged: limits.unchanged.into_iter().collect(),
+            unchanged: limits.unchanged.clone(),
             events,
         };
         Ok(Plan { batch, rotated: Rotated { token, record, predecessor } })

@@ -20,6 +20,7 @@ const SCOPES: [&str; 7] =
 enum Step {
     Create {
         project: usize,
+        for_another: bool,
         scopes: Vec<usize>,
         expiry: Expiry,
     },
@@ -77,8 +78,11 @@ fn steps() -> impl Strategy<Value = Vec<(usize, Step)>> {
     };
     let target = || any::<usize>();
     let step = prop_oneof![
-        4 => (0..2_usize, scopes(), expiry())
-            .prop_map(|(project, scopes, expiry)| Step::Create { project, scopes, expiry }),
+        6 => (0..2_usize, prop::bool::weighted(0.1), scopes(), expiry()).prop_map(
+            |(project, for_another, scopes, expiry)| {
+                Step::Create { project, for_another, scopes, expiry }
+            }
+        ),
         4 => (target(), expiry(), 0..100_i64, any::<bool>(), prop::option::of(0..3_u8)).prop_map(
             |(target, expiry, overlap, retire_on_use, key)| {
                 Step::Rotate { target, expiry, overlap, retire_on_use, key }
@@ -168,14 +172,16 @@ impl World {
     async fn take(&mut self, actor: &Actor, step: Step) -> Result<(), IssuerError> {
         let id = |target| *pick(&self.ids, target);
         match step {
-            Step::Create { project, scopes: chosen, expiry } => {
+            Step::Create { project, for_another, scopes: chosen, expiry } => {
+                let owner = if for_another { "ben" } else { "ann" };
                 let new = NewToken::new(
                     PROJECTS[project].parse().unwrap(),
-                    "thief".parse().unwrap(),
+                    owner.parse().unwrap(),
                     "made".parse().unwrap(),
                 );
                 let new = new.with_scopes(scopes(&chosen)).with_expiry(expiry);
                 let created = self.issuer.create(new, actor).await?;
+                assert_eq!(owner, "ann", "a token for somebody else");
                 self.ids.push(created.record.id);
                 self.held.push(created.token);
             }
@@ -214,7 +220,8 @@ impl World {
                 self.issuer.revoke_family(id(target), actor, None).await?;
             }
             Step::RevokeOwn => {
-                let own = Selection::of_owner("thief".parse().unwrap());
+                let own =
+                    Selection { created_through: Some(self.given.id), ..Selection::default() };
                 self.issuer.revoke_all(own, actor, None)?.run().await?;
             }
             Step::List => {
@@ -275,7 +282,8 @@ fn gained(before: &TokenRecord, after: &TokenRecord, given: &TokenRecord) -> Opt
         Some("changed in another project")
     } else if !after.scopes.iter().all(|scope| {
         let scope = Scopes::new([scope.clone()]).unwrap();
-        before.scopes.covers(&scope) || given.scopes.covers(&scope)
+        let is_given = given.scopes.covers(&scope) && end(after) <= end(given);
+        before.scopes.covers(&scope) || is_given
     }) {
         Some("widened")
     } else if end(after) > end(before) && end(after) > end(given) {

@@ -1,7 +1,7 @@
 //! Many tokens at once: which, how many, and that none is missed.
 
 use api_tokens::{
-    Actor, Expiry, IssuerError, LifetimePolicy, NewToken, Rotate, Selection, Status, Token,
+    Actor, Expiry, IssuerError, LifetimePolicy, Limit, NewToken, Rotate, Selection, Status, Token,
 };
 
 use crate::{Service, ann, days, new_token, seconds, services, start};
@@ -90,7 +90,7 @@ async fn each_criterion_chooses() {
                 create(&service, "other", "ben", "CI-windows", &eve).await,
             ];
             let through = service.through(&first).await;
-            tokens.push(create(&service, "acme", "ann", "minted", &through).await);
+            tokens.push(create(&service, "acme", "eve", "minted", &through).await);
             tokens.insert(0, first);
             assert_eq!(revokes(&service, &tokens, selection(&tokens)).await, expected, "{name}");
         }
@@ -245,26 +245,25 @@ async fn no_token_that_is_made_meanwhile_is_missed() {
             let (issuer, verifier) = (service.issuer.clone(), service.verifier.clone());
             let clock = service.clock.clone();
             async move {
-                // With the latest token each time, until it is refused.
-                let mut latest = first;
-                let mut minted: u32 = 0;
+                // With one of all that they have each time, until none can be acted through.
+                let mut tokens = vec![first];
                 loop {
-                    let text = latest.expose_secret().as_bytes();
-                    let Ok(verified) = verifier.verify(text).await else { return minted };
-                    let new = NewToken::new(
-                        "acme".parse().unwrap(),
-                        "thief".parse().unwrap(),
-                        format!("minted {minted}").parse().unwrap(),
-                    );
+                    let through = tokens.len() / 2;
+                    let text = tokens[through].expose_secret().as_bytes();
+                    let Ok(verified) = verifier.verify(text).await else { break };
+                    let new = new_token(&format!("minted {}", tokens.len()));
                     // Also with a clock that goes back, so that they are not all the newest.
-                    clock.advance(seconds(if minted.is_multiple_of(3) { -2 } else { 1 }));
+                    let back = tokens.len().is_multiple_of(3);
+                    clock.advance(seconds(if back { -2 } else { 1 }));
                     match issuer.create(new, &Actor::from(&verified)).await {
-                        Ok(created) => latest = created.token,
-                        Err(IssuerError::ActorNotActive(_)) => return minted,
+                        Ok(created) => tokens.push(created.token),
+                        Err(IssuerError::ActorNotActive(_)) => break,
+                        Err(IssuerError::Exceeds(Limit::Depth)) => {}
                         Err(error) => panic!("{error}"),
                     }
-                    minted += 1;
+                    tokio::task::yield_now().await;
                 }
+                u32::try_from(tokens.len()).unwrap() - 1
             }
         });
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -273,6 +272,7 @@ async fn no_token_that_is_made_meanwhile_is_missed() {
         let mut bulk = service.issuer.revoke_all(acme(), &admin, None).unwrap();
         let revoked = bulk.run().await.unwrap();
         let minted = minting.await.unwrap();
+        assert!(minted > 0);
         assert_eq!(revoked, u64::from(minted) + 151);
         let living = Selection { living: true, ..acme() };
         let left = service.issuer.list(&living, &admin, None, 10).await.unwrap().records;
@@ -314,5 +314,54 @@ async fn a_family_is_revoked_through_any_of_its_tokens() {
                 assert_eq!(service.status(token).await, Status::Revoked);
             }
         }
+    }
+}
+
+/// What was made through a token that is revoked is accepted still, but is no actor any more.
+#[tokio::test]
+async fn nobody_acts_through_what_a_revoked_token_made() {
+    for service in services() {
+        let (first, _) = service.create("first").await;
+        let mut latest = first;
+        let mut made = Vec::new();
+        for _ in 0..17 {
+            let actor = service.through(&latest).await;
+            let created = service.issuer.create(new_token("made"), &actor).await.unwrap();
+            made.push(std::mem::replace(&mut latest, created.token));
+        }
+        let actor = service.through(&latest).await;
+        let error = service.issuer.create(new_token("made"), &actor).await.unwrap_err();
+        assert!(matches!(error, IssuerError::Exceeds(Limit::Depth)), "{error}");
+
+        let third = service.through(&made[3]).await;
+        for (ended, disable) in [(&made[1], true), (&made[0], false)] {
+            if disable {
+                service.issuer.disable(ended.id(), &ann()).await.unwrap();
+            } else {
+                service.issuer.revoke(ended.id(), &ann(), None).await.unwrap();
+            }
+            let error = service.issuer.create(new_token("made"), &third).await.unwrap_err();
+            assert!(matches!(error, IssuerError::ActorNotActive(Some(_))), "{error}");
+            assert_eq!(service.status(&made[3]).await, Status::Active);
+            if disable {
+                service.issuer.enable(ended.id(), &ann()).await.unwrap();
+                service.issuer.create(new_token("made"), &third).await.unwrap();
+            }
+        }
+    }
+}
+
+/// A program that renews its own token does so for years.
+#[tokio::test]
+async fn a_token_rotates_itself_again_and_again() {
+    for service in services() {
+        let (mut token, _) = service.create("a token").await;
+        for _ in 0..40 {
+            let actor = service.through(&token).await;
+            let rotate = Rotate::with_overlap(seconds(10));
+            token = service.issuer.rotate(token.id(), &actor, rotate).await.unwrap().token;
+            service.clock.advance(seconds(10));
+        }
+        assert_eq!(service.status(&token).await, Status::Active);
     }
 }

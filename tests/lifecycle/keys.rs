@@ -4,7 +4,7 @@ use api_tokens::{
     Expiry, Issuer, IssuerError, KeyCount, Keyring, TokenRecord, VerifyError, prefix,
 };
 
-use crate::{ann, key, new_token, seconds, services, start};
+use crate::{ann, key, new_token, seconds, services};
 
 #[tokio::test]
 async fn a_used_token_is_digested_again_in_the_background() {
@@ -117,7 +117,7 @@ async fn a_key_is_replaced_counted_and_retired_while_tokens_are_in_use() {
 
         let error = service.issuer.retire_key(Some(old), false).await.unwrap_err();
         assert!(matches!(error, IssuerError::KeyInUse { tokens: 1 }), "{error}");
-        assert!(error.to_string().starts_with("1 tokens still need the key"), "{error}");
+        assert!(error.to_string().starts_with("the key is still needed by 1 token(s)"), "{error}");
         service.verify(&unused).await.unwrap(); // it is still there
         service.tick().await;
         assert_eq!(service.issuer.retire_key(Some(old), false).await.unwrap(), 0);
@@ -140,7 +140,6 @@ async fn a_key_that_is_retired_by_force_abandons_its_tokens() {
         assert_eq!(service.issuer.retire_key(Some(key(1).id()), true).await.unwrap(), 1);
         let error = service.verify(&token).await.unwrap_err();
         assert!(matches!(error, VerifyError::UnknownKey { .. }), "{error}");
-        assert_eq!(service.clock_now(), start());
     }
 }
 
