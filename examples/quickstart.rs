@@ -1,4 +1,4 @@
-//! The life of a token in thirty lines, in memory: `cargo run --example quickstart`.
+//! The life of a token in memory: `cargo run --example quickstart`.
 
 use std::error::Error;
 

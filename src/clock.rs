@@ -4,8 +4,9 @@ use jiff::{SignedDuration, Timestamp};
 ///
 /// # Contract
 ///
-/// `now` returns at once and without blocking. A verification calls it once if the token has a
-/// `not_before`, an `expires_at` or an overlap that ends, and not at all otherwise. It may jump
+/// `now` returns at once and without blocking. A verification calls it if the token has a
+/// `not_before`, an `expires_at` or an overlap that ends; with a background also for a token's
+/// first use in a second, and for a refusal that is told. It may jump
 /// (as a wall clock does when it is set): expiry follows the clock, revocation does not depend
 /// on it.
 pub trait Clock: Send + Sync + 'static {

@@ -47,7 +47,8 @@ use self::{
 /// revokes, that verifier refuses at once. A clone is cheap and shares everything. [`State`](crate::State)
 /// draws what may happen to a token when.
 ///
-/// **Who may do what.** Every method takes the [`Actor`] who asks for it. An actor that is a token
+/// **Who may do what.** Every method that concerns single tokens takes the [`Actor`] who asks for it;
+/// [`prune`](Self::prune), [`key_counts`](Self::key_counts) and [`retire_key`](Self::retire_key) are the operator's. An actor that is a token
 /// never goes beyond it. A person may do everything, unless the host limits them: only the host
 /// knows its people. [`Actor::in_project`] makes the tokens of all other projects invisible. A
 /// store may serve several prefixes: all methods but [`create`](Self::create) and

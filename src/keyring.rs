@@ -25,8 +25,9 @@ use crate::{
 /// The keys under which token digests are made: a current one, and others that are accepted too.
 ///
 /// New tokens are digested under the current key. A token digested under an earlier key still
-/// verifies, and is digested again under the current key when it is used, which makes that one
-/// verification wait for a write. An earlier key can be dropped when no record names it any more.
+/// verifies, and is digested again under the current key when it is used, by the
+/// [`Background`](crate::Background). [`Issuer::key_counts`](crate::Issuer::key_counts) says what
+/// remains under each key, and [`Issuer::retire_key`](crate::Issuer::retire_key) drops one.
 ///
 /// **Replacing a key on several nodes** takes two deployments. First every node learns of the new
 /// key by [`with_upcoming`](Self::with_upcoming), while the old one stays current. Then the new one

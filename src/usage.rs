@@ -19,7 +19,8 @@ use crate::{TokenId, clock::to_microseconds, sharded::Sharded};
 pub struct Usage {
     /// The token.
     pub id: TokenId,
-    /// When a request with it was last accepted, to about a second. Kept to the microsecond.
+    /// When it was last accepted, to about a second, whether or not its scopes were enough for the
+    /// request. Kept to the microsecond.
     pub last_used_at: Timestamp,
     /// The client's address, if the host told it.
     pub client_address: Option<IpAddr>,

@@ -16,7 +16,7 @@ pub struct Import {
     /// What is known of it. An expiry that is given is taken as it is, whatever the policy: the
     /// token exists. Its idempotency key is not needed.
     pub token: NewToken,
-    /// When it was created there; `None` for now.
+    /// When it was created there; `None`, or an instant that lies ahead, for now.
     pub created_at: Option<Timestamp>,
 }
 
@@ -26,7 +26,8 @@ impl<S: TokenStore> Issuer<S> {
     /// [`VerifierBuilder::accept_imported`](crate::VerifierBuilder::accept_imported).
     ///
     /// The record is like any other: it is listed, edited, revoked, and rotated into a token of our
-    /// own. Do not import what is revoked or expired there.
+    /// own. Do not import what is revoked or expired there, nor a second time after a
+    /// [`prune`](Self::prune), which forgets what was revoked here.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {

@@ -29,20 +29,21 @@ impl<S: TokenStore> Issuer<S> {
         key: &IdempotencyKey,
         scope: &Scope<'_>,
     ) -> Result<Attempt, IssuerError> {
-        // From the last one, since the first ones may have been pruned.
-        let mut id = None;
-        for number in (0..MAX_REPEATS).rev() {
-            let earlier = derive(key, scope, number);
-            match (self.shared().read(earlier).await?, id) {
-                (None, _) => id = Some(earlier),
-                (Some(lost), Some(id)) => return Ok(Attempt { id, lost: Some(lost) }),
-                (Some(lost), None) => {
-                    let conflict = RepeatConflict::TooOften;
-                    return Err(IssuerError::Repeated { id: lost.id, conflict });
-                }
+        // All of them, since the first ones may have been pruned; and in this order, so that what
+        // another process adds meanwhile is either read or in the way of the write.
+        let mut attempt = Attempt { id: derive(key, scope, 0), lost: None };
+        for number in 0..MAX_REPEATS {
+            if let Some(lost) = self.shared().read(derive(key, scope, number)).await? {
+                let id = derive(key, scope, number.saturating_add(1));
+                attempt = Attempt { id, lost: Some(lost) };
             }
         }
-        Ok(Attempt { id: id.unwrap_or_else(|| derive(key, scope, 0)), lost: None })
+        match attempt.lost {
+            Some(lost) if lost.id == derive(key, scope, MAX_REPEATS.saturating_sub(1)) => {
+                Err(IssuerError::Repeated { id: lost.id, conflict: RepeatConflict::TooOften })
+            }
+            lost => Ok(Attempt { lost, ..attempt }),
+        }
     }
 
     /// Refuses to replace a token that somebody has, that was ended or changed on purpose, or that

@@ -253,3 +253,31 @@ async fn a_life_that_was_shortened_is_not_given_back() {
         assert_eq!(conflict(&error), RepeatConflict::Different);
     }
 }
+
+#[tokio::test]
+async fn a_request_is_known_after_its_first_tokens_were_pruned() {
+    for service in services() {
+        let create = async || service.issuer.create(with_key("a token", "1"), &ann()).await;
+        create().await.unwrap();
+        let second = create().await.unwrap();
+        service.clock.advance(seconds(1));
+        assert_eq!(service.issuer.prune(service.clock_now()).await.unwrap(), 1);
+        let third = create().await.unwrap();
+        assert_eq!(living(&service).await, [third.record.id]);
+        assert_eq!(service.status(&second.token).await, Status::Revoked);
+        service.verify(&third.token).await.unwrap();
+        assert_eq!(conflict(&create().await.unwrap_err()), RepeatConflict::Used);
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_repeated_a_number_of_times() {
+    for service in services() {
+        let create = async || service.issuer.create(with_key("a token", "1"), &ann()).await;
+        for _ in 0..16 {
+            create().await.unwrap();
+        }
+        assert_eq!(conflict(&create().await.unwrap_err()), RepeatConflict::TooOften);
+        assert_eq!(living(&service).await.len(), 1);
+    }
+}
