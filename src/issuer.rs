@@ -117,9 +117,11 @@ impl<S: TokenStore> Issuer<S> {
     /// Creates a token. Its plaintext is in the answer and nowhere else: show it once.
     ///
     /// With an idempotency key, a request that is repeated because its answer was lost never
-    /// leaves two tokens: the first one is revoked and replaced, unless it has been used (within
-    /// the last second, that may not be known yet), was changed, or is not what is asked for now.
-    /// The key counts for this prefix, project and actor.
+    /// leaves two tokens: the first one is revoked and replaced, unless it has been used, was
+    /// changed, or is not what is asked for now. That it was used on another node is known once
+    /// that node's background has written it, as a rule within a second; without a background,
+    /// every token counts as used. The key counts for this prefix, project and actor, for 15
+    /// repetitions, and for as long as the records are not all pruned.
     ///
     /// # Errors
     ///
