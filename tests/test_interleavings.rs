@@ -1,8 +1,8 @@
 //! Two processes do conflicting things to one SQLite file, at random small offsets: whichever
 //! comes first, no revocation is lost and no token gains rights.
 //!
-//! Every pair of jobs prints what it needs to be run alone: its seed. It chooses what is done and
-//! the pauses; the rest is up to the scheduler, so that a failure may take some runs to come back:
+//! A run prints its seed, which chooses what is done and how long the pauses are. The rest is up to
+//! the scheduler, so that a failure may take some runs to come back:
 //!
 //! ```sh
 //! API_TOKENS_INTERLEAVINGS_SEED=1 API_TOKENS_INTERLEAVINGS_PAIRS=100000 \
@@ -24,11 +24,12 @@ use interleavings_support::{
     run::{Scenario, run},
 };
 
-const PAIRS: u64 = 12_000;
+const PAIRS: u64 = 13_000;
 
-const SCENARIOS: [Scenario; 12] = [
+const SCENARIOS: [Scenario; 13] = [
     Scenario::new(["rotate", "revoke"], |pair| Box::pin(rotate_against_revoke(pair))),
     Scenario::new(["rotate", "rotate too"], |pair| Box::pin(rotate_against_rotate(pair))),
+    Scenario::new(["narrow", "rotate"], |pair| Box::pin(narrow_against_rotate(pair))),
     Scenario::new(["rotate", "revoke the family"], |pair| {
         Box::pin(rotate_against_revoke_family(pair))
     }),
@@ -88,6 +89,27 @@ async fn rotate_against_rotate(pair: &mut Pair) -> Side {
     winner
 }
 
+/// What is taken from a token is not given to its successor, and a token that was replaced is not
+/// changed.
+async fn narrow_against_rotate(pair: &mut Pair) -> Side {
+    let token = pair.token("sources:*").await;
+    let narrow = Job::new(Act::EditScopes(token.id, parse("sources:read")));
+    let rotate = Job::new(rotate(&token, 0)).ends(&token.text);
+    let [narrowed, rotated] = pair.race(narrow, rotate).await;
+    assert_eq!(one_or_refused(&rotated, &[]), Side::First);
+    pair.check_living(ids(&rotated)).await;
+    let successor = pair.record(rotated.made[0].id).await;
+    let (winner, scopes) = match narrowed.refusal {
+        None => (Side::First, "sources:read"),
+        Some(refusal) => {
+            assert_eq!(refusal, Refusal::NotAllowed(State::RotatedOut));
+            (Side::Second, "sources:*")
+        }
+    };
+    assert_eq!(successor.scopes, parse(scopes));
+    winner
+}
+
 /// No token of the family is accepted any more, also not one that a repeated rotation made.
 async fn rotate_against_revoke_family(pair: &mut Pair) -> Side {
     let mut family = vec![pair.token("").await];
@@ -100,12 +122,12 @@ async fn rotate_against_revoke_family(pair: &mut Pair) -> Side {
             key: Some("a request".to_owned()),
             times: 1,
         };
-        family.extend(pair.prepare(again.clone()).await);
+        family.extend(pair.prepare(Job::new(again.clone())).await);
         (first, again)
     } else {
         for _ in 0..pair.rng.random_range(0..3) {
             let latest = family.last().expect("a token").clone();
-            family.extend(pair.prepare(rotate(&latest, 0)).await);
+            family.extend(pair.prepare(Job::new(rotate(&latest, 0))).await);
         }
         let latest = family.last().expect("a token").clone();
         let overlap = pair.overlap_seconds();
@@ -119,18 +141,25 @@ async fn rotate_against_revoke_family(pair: &mut Pair) -> Side {
 }
 
 /// What was created before the revocation is found by whoever looks for it; after it, nothing is
-/// created.
+/// created, also not through what the revoked token has made.
 async fn create_through_against_revoke(pair: &mut Pair) -> Side {
-    let acting = pair.token("sources:*").await;
+    let ended = pair.token("sources:*").await;
+    let mut acting = ended.clone();
+    for _ in 0..pair.rng.random_range(0..3) {
+        let create = Act::Create(pair.creation("sources:*"));
+        acting = pair.prepare(Job::new(create).through(&acting.text)).await.remove(0);
+    }
     let stale = Actor::from(&pair.verify(&acting).await);
     let creation = Creation { times: pair.rng.random_range(1..3), ..pair.creation("sources:read") };
     let create = Job::new(Act::Create(creation.clone())).through(&acting.text);
-    let revoke = Job::new(Act::Revoke(acting.id)).ends(&acting.text);
+    let mut living = pair.living().await;
+    living.remove(&ended.id);
+    let revoke = Job::new(Act::Revoke(ended.id)).ends(&ended.text);
     let [created, revoked] = pair.race(create, revoke).await;
     assert_eq!(revoked.refusal, None);
     check_actor_ended(&created, Status::Revoked);
-    check_done_before(pair, &acting, "revoked").await;
-    pair.check_living(ids(&created)).await;
+    check_done_before(pair, &acting, &ended, "revoked").await;
+    pair.check_living(ids(&created).chain(living.iter().copied())).await;
     let error = pair.issuer.create(creation.new_token(), &stale).await.unwrap_err();
     assert!(matches!(error, IssuerError::ActorNotActive(Some(Status::Revoked))), "{error}");
     let all = Selection {
@@ -139,7 +168,7 @@ async fn create_through_against_revoke(pair: &mut Pair) -> Side {
     };
     let found = pair.issuer.revoke_all(all, &admin(), None).unwrap().run().await.unwrap();
     assert_eq!(usize::try_from(found).unwrap(), created.made.len());
-    pair.check_living([]).await;
+    pair.check_living(living).await;
     Side::first_if(created.refusal.is_none())
 }
 
@@ -242,12 +271,12 @@ async fn prepare_gain(pair: &mut Pair, gain: Gain) -> (Option<TokenId>, Act) {
         Gain::Widen => Act::EditScopes(target.id, parse("sources:*")),
         Gain::Lengthen => Act::EditExpiry(target.id, None),
         Gain::Enable => {
-            pair.prepare(Act::Disable(target.id)).await;
+            pair.prepare(Job::new(Act::Disable(target.id))).await;
             Act::Enable(target.id)
         }
         Gain::Rotate => rotate(&target, 3600),
         Gain::CancelRotation => {
-            pair.prepare(rotate(&target, 3600)).await;
+            pair.prepare(Job::new(rotate(&target, 3600))).await;
             Act::CancelRotation(target.id)
         }
     };
@@ -263,11 +292,11 @@ async fn act_through_against_end(pair: &mut Pair) -> Side {
         1 => Act::Revoke(target.id),
         2 => Act::EditExpiry(target.id, Some(pair.issuer.now() + SignedDuration::from_mins(10))),
         3 => {
-            pair.prepare(rotate(&target, 3600)).await;
+            pair.prepare(Job::new(rotate(&target, 3600))).await;
             Act::FinishRotation(target.id)
         }
         4 => {
-            pair.prepare(rotate(&target, 3600)).await;
+            pair.prepare(Job::new(rotate(&target, 3600))).await;
             Act::RevokeFamily(target.id)
         }
         _ => {
@@ -285,7 +314,7 @@ async fn act_through_against_end(pair: &mut Pair) -> Side {
     assert_eq!(ended.refusal, None);
     assert_eq!(pair.status(&acting).await, status);
     check_actor_ended(&acted, status);
-    check_done_before(pair, &acting, kind).await;
+    check_done_before(pair, &acting, &acting, kind).await;
     Side::first_if(acted.refusal.is_none())
 }
 
@@ -364,7 +393,7 @@ async fn rotate_against_the_same(pair: &mut Pair) -> Side {
 async fn switch_against_revoke(pair: &mut Pair) -> Side {
     let token = pair.token("").await;
     let switch = if pair.flip() {
-        pair.prepare(Act::Disable(token.id)).await;
+        pair.prepare(Job::new(Act::Disable(token.id))).await;
         Act::Enable(token.id)
     } else {
         Act::Disable(token.id)
@@ -387,7 +416,7 @@ async fn switch_against_revoke(pair: &mut Pair) -> Side {
 /// Either the old token or the new one lives, and the other one never again.
 async fn cancel_against_finish(pair: &mut Pair) -> Side {
     let token = pair.token("").await;
-    let successor = pair.prepare(rotate(&token, 3600)).await.remove(0);
+    let successor = pair.prepare(Job::new(rotate(&token, 3600))).await.remove(0);
     let cancel = Job::new(Act::CancelRotation(token.id)).ends(&successor.text);
     let finish = Job::new(Act::FinishRotation(token.id)).ends(&token.text);
     let [cancelled, finished] = pair.race(cancel, finish).await;
@@ -438,11 +467,11 @@ fn check_actor_ended(outcome: &Outcome, status: Status) {
     }
 }
 
-/// Whatever was done through a token was done before that happened to it.
-async fn check_done_before(pair: &Pair, acting: &Made, kind: &str) {
-    let ended = pair.number(acting.id, kind).await.expect("the token's end");
+/// Whatever was done through a token was done before that happened to the other one.
+async fn check_done_before(pair: &Pair, acting: &Made, ended: &Made, kind: &str) {
+    let end = pair.number(ended.id, kind).await.expect("the token's end");
     if let Some(done) = pair.last_done_through(acting.id).await {
-        assert!(done < ended, "done through {} after it was {kind}", acting.id);
+        assert!(done < end, "done through {} after {} was {kind}", acting.id, ended.id);
     }
 }
 

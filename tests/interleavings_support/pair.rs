@@ -13,7 +13,7 @@ use api_tokens::{
 use rand::{RngExt, rngs::ChaCha8Rng};
 
 use super::{
-    act::{Act, Creation, Job, Made, Outcome, admin, perform, verifier},
+    act::{Creation, Job, Made, Outcome, admin, perform, verifier},
     other::Other,
 };
 
@@ -46,8 +46,8 @@ impl Tally {
     }
 
     fn count(&self, winner: Side) {
-        const STEP: i64 = 100;
-        const MOST: i64 = 20_000;
+        const STEP: i64 = 200;
+        const MOST: i64 = 100_000;
         let (side, step) = match winner {
             Side::First => (0, STEP),
             Side::Second => (1, -STEP),
@@ -141,8 +141,8 @@ impl Pair {
     }
 
     /// Does something before the others begin.
-    pub(crate) async fn prepare(&mut self, act: Act) -> Vec<Made> {
-        let outcome = perform(&self.store, &Job::new(act)).await;
+    pub(crate) async fn prepare(&mut self, job: Job) -> Vec<Made> {
+        let outcome = perform(&self.store, &job).await;
         assert_eq!(outcome.refusal, None, "prepare");
         self.known.extend(outcome.made.iter().cloned());
         outcome.made
