@@ -190,6 +190,11 @@ impl TokenStore for FileStore {
         Ok(Changes::Since { changes, next: Cursor { revision, ..cursor } })
     }
 
+    async fn changed(&self) {
+        // No signal: readers wait for their next poll.
+        core::future::pending::<()>().await;
+    }
+
     async fn record_usage(&self, batch: &[Usage]) -> Result<(), StoreError> {
         let batch = batch.to_vec();
         self.change(move |content| {

@@ -58,6 +58,10 @@ impl TokenStore for DynTokenStore {
         self.0.changes_since(cursor, limit).await
     }
 
+    async fn changed(&self) {
+        self.0.changed().await;
+    }
+
     async fn record_usage(&self, batch: &[Usage]) -> Result<(), StoreError> {
         self.0.record_usage(batch).await
     }
@@ -103,6 +107,7 @@ trait Erased: Send + Sync {
         cursor: Option<&'a Cursor>,
         limit: usize,
     ) -> BoxedFuture<'a, Changes>;
+    fn changed(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
     fn record_usage<'a>(&'a self, batch: &'a [Usage]) -> BoxedFuture<'a, ()>;
     fn usage<'a>(&'a self, ids: &'a [TokenId]) -> BoxedFuture<'a, Vec<Usage>>;
     fn events<'a>(
@@ -138,6 +143,10 @@ impl<S: TokenStore> Erased for S {
         limit: usize,
     ) -> BoxedFuture<'a, Changes> {
         Box::pin(TokenStore::changes_since(self, cursor, limit))
+    }
+
+    fn changed(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(TokenStore::changed(self))
     }
 
     fn record_usage<'a>(&'a self, batch: &'a [Usage]) -> BoxedFuture<'a, ()> {

@@ -1,6 +1,8 @@
 use core::{
     fmt,
+    future::poll_fn,
     sync::atomic::{AtomicU64, Ordering},
+    task::{Poll, Waker},
 };
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -50,6 +52,8 @@ struct History {
     events: VecDeque<Event>,
     events_written: u64,
     usage: HashMap<TokenId, Usage>,
+    /// Who waits for a change.
+    waiting: Vec<Waker>,
 }
 
 /// There is only one history of a store in memory: it is gone when the process is.
@@ -131,6 +135,9 @@ impl TokenStore for MemoryStore {
             keep(&mut history.events, event.clone());
             history.events_written = history.events_written.saturating_add(1);
         }
+        if !updates.is_empty() {
+            history.waiting.drain(..).for_each(Waker::wake);
+        }
         Ok(())
     }
 
@@ -176,6 +183,22 @@ impl TokenStore for MemoryStore {
             .collect();
         let next = at(changes.last().map_or(read, |change| change.revision.0));
         Ok(Changes::Since { changes, next })
+    }
+
+    async fn changed(&self) {
+        let mut head = None;
+        poll_fn(|context| {
+            let mut history = self.history();
+            let now = self.shared.head.load(Ordering::Acquire);
+            if *head.get_or_insert(now) != now {
+                return Poll::Ready(());
+            }
+            if !history.waiting.iter().any(|waker| waker.will_wake(context.waker())) {
+                history.waiting.push(context.waker().clone());
+            }
+            Poll::Pending
+        })
+        .await;
     }
 
     async fn record_usage(&self, batch: &[Usage]) -> Result<(), StoreError> {

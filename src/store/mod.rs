@@ -107,6 +107,14 @@ pub trait TokenStore: Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<Changes, StoreError>> + Send;
 
+    /// Resolves when there may be a change, so that a reader need not wait for its next poll; a
+    /// hint, which may be late, be lost, or be given for nothing. A change that is made after the
+    /// future was first polled should make it resolve, whichever process made it.
+    ///
+    /// Correctness never depends on it. A store without a signal waits for ever:
+    /// `core::future::pending::<()>().await`.
+    fn changed(&self) -> impl Future<Output = ()> + Send;
+
     /// Keeps for each token when and from where it was last used.
     ///
     /// Never goes back: a usage that is not after the one that is kept changes nothing. Usages of

@@ -1,6 +1,7 @@
+use core::time::Duration;
 use std::sync::{
     Arc,
-    atomic::{AtomicI64, Ordering},
+    atomic::{AtomicI64, AtomicU64, Ordering},
 };
 
 use jiff::{SignedDuration, Timestamp};
@@ -20,31 +21,45 @@ use crate::Clock;
 /// ```
 #[derive(Debug, Clone)]
 pub struct ManualClock {
-    microsecond: Arc<AtomicI64>,
+    time: Arc<Time>,
+}
+
+#[derive(Debug)]
+struct Time {
+    /// Since the epoch.
+    microsecond: AtomicI64,
+    /// How far it has been moved forward, in microseconds.
+    monotonic: AtomicU64,
 }
 
 impl ManualClock {
     /// A clock that shows `now`, to the microsecond.
     #[must_use]
     pub fn new(now: Timestamp) -> Self {
-        Self { microsecond: Arc::new(AtomicI64::new(now.as_microsecond())) }
+        let microsecond = AtomicI64::new(now.as_microsecond());
+        Self { time: Arc::new(Time { microsecond, monotonic: AtomicU64::new(0) }) }
     }
 
-    /// Makes it show `now`, to the microsecond.
+    /// Makes it show `now`, to the microsecond, as when a wall clock is set: no time passes.
     pub fn set(&self, now: Timestamp) {
-        self.microsecond.store(now.as_microsecond(), Ordering::SeqCst);
+        self.time.microsecond.store(now.as_microsecond(), Ordering::SeqCst);
     }
 
-    /// Moves it forward, or back if `by` is negative.
+    /// Lets time pass. If `by` is negative, the clock is set back, and none passes.
     pub fn advance(&self, by: SignedDuration) {
         let by = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
-        self.microsecond.fetch_add(by, Ordering::SeqCst);
+        self.time.microsecond.fetch_add(by, Ordering::SeqCst);
+        self.time.monotonic.fetch_add(u64::try_from(by).unwrap_or(0), Ordering::SeqCst);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_microsecond(self.microsecond.load(Ordering::SeqCst))
+        Timestamp::from_microsecond(self.time.microsecond.load(Ordering::SeqCst))
             .unwrap_or(Timestamp::MAX)
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_micros(self.time.monotonic.load(Ordering::SeqCst))
     }
 }

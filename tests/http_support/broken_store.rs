@@ -39,6 +39,10 @@ impl TokenStore for BrokenStore {
         unavailable()
     }
 
+    async fn changed(&self) {
+        std::future::pending::<()>().await;
+    }
+
     async fn record_usage(&self, _batch: &[Usage]) -> Result<(), StoreError> {
         unavailable()
     }

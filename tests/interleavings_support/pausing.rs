@@ -72,6 +72,10 @@ impl TokenStore for PausingStore {
         self.store.changes_since(cursor, limit).await
     }
 
+    async fn changed(&self) {
+        self.store.changed().await;
+    }
+
     async fn record_usage(&self, batch: &[Usage]) -> Result<(), StoreError> {
         self.store.record_usage(batch).await
     }

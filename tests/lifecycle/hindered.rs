@@ -60,6 +60,10 @@ impl TokenStore for Hindered {
         self.inner.changes_since(cursor, limit).await
     }
 
+    async fn changed(&self) {
+        self.inner.changed().await;
+    }
+
     async fn record_usage(&self, batch: &[Usage]) -> Result<(), StoreError> {
         self.inner.record_usage(batch).await
     }

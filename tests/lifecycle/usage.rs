@@ -165,6 +165,10 @@ impl TokenStore for Counting {
         self.memory.changes_since(cursor, limit).await
     }
 
+    async fn changed(&self) {
+        self.memory.changed().await;
+    }
+
     async fn record_usage(&self, batch: &[Usage]) -> Result<(), StoreError> {
         if self.hangs.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;

@@ -339,6 +339,11 @@ impl TokenStore for SqliteStore {
             .await
     }
 
+    async fn changed(&self) {
+        // Other processes give no signal, and this one's own changes need none.
+        core::future::pending::<()>().await;
+    }
+
     async fn record_usage(&self, batch: &[Usage]) -> Result<(), StoreError> {
         let statements = self.statements();
         let batch = batch.to_vec();
