@@ -62,6 +62,21 @@ impl<S: TokenStore> Background<S> {
         self.work(true).await
     }
 
+    /// Polls the change feed once, for the [`Cache`](crate::Cache); does nothing without one. For
+    /// runtimes other than tokio: call it every poll interval, and drop it when it takes longer than
+    /// half of `max_staleness`. Cancelling it loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// The [`StoreError`] of the poll. Cached records go on to be used until their lease ends.
+    #[cfg(feature = "cache")]
+    pub async fn poll_changes(&self) -> Result<(), StoreError> {
+        match &self.shared.cache {
+            Some(cache) => cache.poll(&self.shared.store, &*self.shared.clock).await,
+            None => Ok(()),
+        }
+    }
+
     async fn work(&self, all: bool) -> Result<(), StoreError> {
         let shared = Arc::clone(&self.shared);
         let Some(pending) = &shared.pending else { return Ok(()) };
@@ -245,7 +260,12 @@ impl<S: TokenStore> Background<S> {
                     self.report_delay(&mut is_delayed, done);
                 }
             });
+            #[cfg(feature = "cache")]
+            let mut feed = pin!(self.follow_changes());
             poll_fn(|context| {
+                // The first, so that what is served next goes by it.
+                #[cfg(feature = "cache")]
+                let _: Poll<()> = feed.as_mut().poll(context);
                 if let Poll::Ready(output) = serving.as_mut().poll(context) {
                     return Poll::Ready(output);
                 }
@@ -259,6 +279,38 @@ impl<S: TokenStore> Background<S> {
         let _ = timeout(END, self.flush()).await;
         self.report_lost(u64::try_from(pending.usage.waiting()).unwrap_or(u64::MAX));
         output
+    }
+
+    /// Polls the change feed, for as long as it is polled itself.
+    #[cfg(feature = "cache")]
+    async fn follow_changes(&self) {
+        use core::{future::poll_fn, pin::pin, task::Poll};
+
+        use tokio::time::{sleep, timeout};
+
+        let Some(cache) = &self.shared.cache else { return };
+        let mut is_delayed = false;
+        let mut pace = cache.pace();
+        loop {
+            let mut hint = pin!(self.shared.store.changed());
+            let mut is_hinted = false;
+            // From here on, so that a change which this poll misses makes the next one follow at once.
+            poll_fn(|context| {
+                is_hinted = hint.as_mut().poll(context).is_ready();
+                Poll::Ready(())
+            })
+            .await;
+            let polled = timeout(pace.patience(), self.poll_changes()).await;
+            let polled = polled.unwrap_or_else(|_| {
+                Err(StoreError::new(StoreErrorKind::Unavailable, "read changes: no answer in time"))
+            });
+            let (at_least, at_most) = pace.pauses(polled.is_ok(), self.shared.clock.monotonic());
+            self.report_delay(&mut is_delayed, polled);
+            sleep(at_least).await;
+            if !is_hinted {
+                let _ = timeout(at_most.saturating_sub(at_least), hint).await;
+            }
+        }
     }
 
     #[cfg(feature = "tokio")]

@@ -52,6 +52,8 @@
 //! None is on by default. Features add; they never change what is there.
 //!
 //! - `sqlite`: `SqliteStore`, on rusqlite with a bundled SQLite.
+//! - `cache`: `Cache`, verification from memory that a revocation ends everywhere within a stated
+//!   time; switches `tokio` on.
 //! - `tokio`: `Background::run_until`, which does on tokio what no request should wait for.
 //! - `tower`: `BearerLayer`, for HTTP and gRPC.
 //! - `axum`: extractors for axum 0.8, with required scopes; switches `tower` on.
@@ -72,12 +74,15 @@ mod answer;
 #[cfg(feature = "axum")]
 mod axum;
 mod background;
+#[cfg(feature = "cache")]
+mod cache;
 mod clock;
 mod digest;
 mod error;
 mod event;
 mod field;
 mod header;
+mod held;
 mod id;
 mod import;
 mod issuer;
@@ -110,6 +115,10 @@ pub use issuer::{
 };
 pub use transition::{Operation, State};
 pub use verifier::{Verified, Verifier, VerifierBuilder, VerifyError};
+
+// Verification from memory.
+#[cfg(feature = "cache")]
+pub use cache::{Cache, CacheHealth};
 
 // What happens beside a verification: usage, events, and what owners may still do.
 pub use background::Background;
