@@ -265,7 +265,7 @@ impl<S: TokenStore> Background<S> {
             poll_fn(|context| {
                 // The first, so that what is served next goes by it.
                 #[cfg(feature = "cache")]
-                let _: Poll<()> = feed.as_mut().poll(context);
+                let _: Poll<Infallible> = feed.as_mut().poll(context);
                 if let Poll::Ready(output) = serving.as_mut().poll(context) {
                     return Poll::Ready(output);
                 }
@@ -283,12 +283,16 @@ impl<S: TokenStore> Background<S> {
 
     /// Polls the change feed, for as long as it is polled itself.
     #[cfg(feature = "cache")]
-    async fn follow_changes(&self) {
-        use core::{future::poll_fn, pin::pin, task::Poll};
+    async fn follow_changes(&self) -> core::convert::Infallible {
+        use core::{
+            future::{pending, poll_fn},
+            pin::pin,
+            task::Poll,
+        };
 
         use tokio::time::{sleep, timeout};
 
-        let Some(cache) = &self.shared.cache else { return };
+        let Some(cache) = &self.shared.cache else { return pending().await };
         let mut is_delayed = false;
         let mut pace = cache.pace();
         loop {
