@@ -17,9 +17,9 @@ pub(super) struct Feed {
     /// Up to where changes have been applied.
     cursor: Mutex<Option<Cursor>>,
     applied: AtomicU64,
-    /// The end of the lease and the beginning of the poll it is from: nanoseconds of the monotonic
-    /// clock; 0 for none.
+    /// When the lease ends, in nanoseconds of the monotonic clock; 0 before the first.
     lease: AtomicU64,
+    /// When the poll began that the lease is from.
     polled: AtomicU64,
     expirations: AtomicU64,
 }
@@ -50,10 +50,8 @@ impl Feed {
     }
 
     pub(super) fn age(&self, now: Duration) -> Option<Duration> {
-        match self.polled.load(Ordering::Relaxed) {
-            0 => None,
-            polled => Some(now.saturating_sub(Duration::from_nanos(polled))),
-        }
+        let polled = Duration::from_nanos(self.polled.load(Ordering::Relaxed));
+        (!self.lease().is_zero()).then(|| now.saturating_sub(polled))
     }
 
     pub(super) fn expirations(&self) -> u64 {
@@ -73,11 +71,11 @@ impl Feed {
     /// All changes that were acknowledged before a poll that began at `begun` have been applied.
     fn extend(&self, begun: Duration, now: Duration) {
         let until = nanoseconds(begun.saturating_add(self.max_staleness()));
+        self.polled.fetch_max(nanoseconds(begun), Ordering::Relaxed);
         let before = self.lease.fetch_max(until, Ordering::AcqRel);
-        if before != 0 && before < nanoseconds(now) {
+        if before != 0 && before <= nanoseconds(now) {
             self.expirations.fetch_add(1, Ordering::Relaxed);
         }
-        self.polled.fetch_max(nanoseconds(begun), Ordering::Relaxed);
     }
 }
 
@@ -107,6 +105,7 @@ impl Pace {
     /// the store fails, all nodes ask less and less often, and none at the same time as the others:
     /// `now` differs between them, and so what is made of its last digits.
     pub(crate) fn pauses(&mut self, is_ok: bool, now: Duration) -> (Duration, Duration) {
+        const BETWEEN_HINTS: Duration = Duration::from_millis(5);
         const LONGEST: Duration = Duration::from_secs(1);
         const MOST_DOUBLINGS: u32 = 10;
 
@@ -116,7 +115,7 @@ impl Pace {
         let pause = if is_ok { pause } else { pause.min(LONGEST.max(self.interval)) };
         // Between three quarters and the whole.
         let pause = pause.mul_f64(0.75 + f64::from(now.subsec_nanos() % 1000) / 4000.0);
-        if is_ok { (self.interval / 10, pause) } else { (pause, pause) }
+        if is_ok { (BETWEEN_HINTS.min(pause), pause) } else { (pause, pause) }
     }
 }
 
