@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use jiff::Timestamp;
-use metrics::{Label, counter, gauge, histogram};
+use metrics::{Label, counter, histogram};
 
 use crate::{
     Changes, Cursor, EventNumber, Found, ListFilter, NumberedEvent, PageKey, Prefix, RefusalReason,
@@ -136,10 +136,11 @@ impl Figures {
         counter!("api_tokens_cache_lease_expirations_total", labels())
             .absolute(health.lease_expirations);
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a floating point number")]
-        gauge!("api_tokens_cache_tokens", labels()).set(health.tokens as f64);
-        gauge!("api_tokens_cache_lease_seconds", labels()).set(health.lease_left.as_secs_f64());
+        metrics::gauge!("api_tokens_cache_tokens", labels()).set(health.tokens as f64);
+        metrics::gauge!("api_tokens_cache_lease_seconds", labels())
+            .set(health.lease_left.as_secs_f64());
         if let Some(age) = health.feed_age {
-            gauge!("api_tokens_cache_feed_age_seconds", labels()).set(age.as_secs_f64());
+            metrics::gauge!("api_tokens_cache_feed_age_seconds", labels()).set(age.as_secs_f64());
         }
     }
 }
