@@ -1,4 +1,4 @@
-//! The life of a token, on both stores.
+//! The life of a token, on every store.
 
 mod attenuation;
 mod background;
@@ -13,6 +13,9 @@ mod repeat;
 mod rotation;
 mod transitions;
 mod usage;
+
+#[path = "../postgres_support/mod.rs"]
+mod postgres_support;
 
 use std::sync::{Arc, Mutex};
 
@@ -107,20 +110,25 @@ trait Configure: Fn(VerifierBuilder<Store>) -> VerifierBuilder<Store> {}
 impl<F: Fn(VerifierBuilder<Store>) -> VerifierBuilder<Store>> Configure for F {}
 
 /// One on each store.
-fn services() -> [Service; 2] {
+fn services() -> Vec<Service> {
     services_with(|builder| builder)
 }
 
-fn services_with(configure: impl Configure) -> [Service; 2] {
+fn services_with(configure: impl Configure) -> Vec<Service> {
     let directory = || tempfile::tempdir().expect("a temporary directory");
     let file = directory();
     let options = SqliteOptions::new(file.path().join("tokens.db"));
     options.migrate().expect("migrate");
     let sqlite = options.open().expect("open");
-    [
+    let mut services = vec![
         Service::new(DynTokenStore::new(MemoryStore::new()), directory(), &configure),
         Service::new(DynTokenStore::new(sqlite), file, &configure),
-    ]
+    ];
+    // None where there is no server.
+    if let Some(postgres) = postgres_support::blocking_store() {
+        services.push(Service::new(DynTokenStore::new(postgres), directory(), &configure));
+    }
+    services
 }
 
 /// Keeps what was passed on.
