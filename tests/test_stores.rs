@@ -17,7 +17,11 @@ use jiff::Timestamp;
 const FOR: Duration = Duration::from_millis(500);
 
 fn run<F: Future>(future: F) -> F::Output {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(future)
 }
 
 /// Ids that begin differently, since a store may have a lock for each beginning.
