@@ -52,7 +52,10 @@
 //! None is on by default. Features add; they never change what is there.
 //!
 //! - `sqlite`: `SqliteStore`, on rusqlite with a bundled SQLite.
+//! - `cache`: `Cache`, verification from memory that a revocation ends everywhere within a stated
+//!   time; switches `tokio` on.
 //! - `tokio`: `Background::run_until`, which does on tokio what no request should wait for.
+//! - `metrics`: figures for operators, for the facade of the crate `metrics`.
 //! - `tower`: `BearerLayer`, for HTTP and gRPC.
 //! - `axum`: extractors for axum 0.8, with required scopes; switches `tower` on.
 //! - `testing`: the conformance suite for stores, and a manual clock.
@@ -72,17 +75,22 @@ mod answer;
 #[cfg(feature = "axum")]
 mod axum;
 mod background;
+#[cfg(feature = "cache")]
+mod cache;
 mod clock;
 mod digest;
 mod error;
 mod event;
 mod field;
 mod header;
+mod held;
 mod id;
 mod import;
 mod issuer;
 mod keyring;
 mod metadata;
+#[cfg(feature = "metrics")]
+mod metered;
 mod owner;
 mod pending;
 mod prefix;
@@ -110,6 +118,10 @@ pub use issuer::{
 };
 pub use transition::{Operation, State};
 pub use verifier::{Verified, Verifier, VerifierBuilder, VerifyError};
+
+// Verification from memory.
+#[cfg(feature = "cache")]
+pub use cache::{Cache, CacheHealth};
 
 // What happens beside a verification: usage, events, and what owners may still do.
 pub use background::Background;
@@ -141,8 +153,13 @@ pub use store::{
     NumberedEvent, PageKey, PageKeyError, Revision, StoreError, StoreErrorKind, TokenStore,
     WriteBatch,
 };
+#[cfg(feature = "postgres")]
+pub use store::{PostgresOptions, PostgresStore};
 #[cfg(feature = "sqlite")]
 pub use store::{SqliteOptions, SqliteStore};
+
+#[cfg(feature = "metrics")]
+pub use metered::MeteredStore;
 
 // HTTP, independent of any framework.
 pub use answer::{Answer, Realm, RealmError};
