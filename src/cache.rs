@@ -81,7 +81,7 @@ pub(crate) use watch::{Source, unwatched};
 /// # What it costs
 ///
 /// A verification from the cache reads a clock, takes the lock of one shard of many, and allocates
-/// nothing. An entry takes about 700 bytes: a record with short texts, and what the cache needs. A poll
+/// nothing. An entry takes about 600 bytes: a record with short texts, and what the cache needs. A poll
 /// that finds nothing is one small read of the store, 20 a second and node.
 ///
 /// What is not in the cache is read once, however many requests wait for it, and at most

@@ -41,6 +41,8 @@
 //! - **A store** implements [`TokenStore`], whose contract is there, and runs the suite of the
 //!   module `testing` (feature `testing`). [`MemoryStore`] and `SqliteStore` (feature `sqlite`)
 //!   exist.
+//! - **Several nodes** give the builder a `Cache` (feature `cache`), which says how soon a revocation
+//!   counts on all of them.
 //! - **An operator** runs the verifier's [`Background`], which notes when tokens are used, sends
 //!   [`Event`]s somewhere with an [`EventSink`], and finds in [`State`] what may happen to a token
 //!   when.
