@@ -1,6 +1,7 @@
 //! Tasks that create, revoke, verify and follow the changes, and what they were told.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -16,7 +17,6 @@ use api_tokens::{
 use tokio::task::JoinSet;
 
 const WRITERS: usize = 4;
-const READERS: usize = 2;
 /// Between two turns of a writer, so that there are not more tokens than can be checked soon.
 const WRITERS_PAUSE: Duration = Duration::from_millis(40);
 /// As a cache would.
@@ -38,7 +38,7 @@ pub(crate) struct Ledger {
     /// When a write was acknowledged.
     acknowledged: Mutex<Vec<Instant>>,
     /// When a verification began that accepted a token, though its revocation had been
-    /// acknowledged.
+    /// acknowledged, and for a cache its `max_staleness` was over.
     stale: Mutex<Vec<Instant>>,
     follower: Mutex<Follower>,
     /// Errors of a kind that no failover may cause.
@@ -49,6 +49,7 @@ pub(crate) struct Ledger {
 struct Entry {
     /// The token's text.
     token: String,
+    created: Instant,
     /// When its revocation was first asked for.
     revoking: Option<Instant>,
     /// When it was acknowledged.
@@ -66,14 +67,18 @@ struct Follower {
 }
 
 impl Load {
-    pub(crate) fn start<S: TokenStore + Clone>(verifier: &Verifier<S>, store: &S) -> Self {
+    /// A reader for each verifier, which accepts a revoked token for no longer than is said there.
+    pub(crate) fn start<S: TokenStore + Clone>(
+        store: &S,
+        verifiers: [(&Verifier<S>, Duration); 2],
+    ) -> Self {
         let ledger = Arc::new(Ledger::default());
         let mut tasks = JoinSet::new();
         for _ in 0..WRITERS {
-            tasks.spawn(write(Arc::clone(&ledger), Issuer::new(verifier)));
+            tasks.spawn(write(Arc::clone(&ledger), Issuer::new(verifiers[0].0)));
         }
-        for reader in 0..READERS {
-            tasks.spawn(read(Arc::clone(&ledger), verifier.clone(), reader));
+        for (verifier, staleness) in verifiers {
+            tasks.spawn(read(Arc::clone(&ledger), verifier.clone(), staleness));
         }
         tasks.spawn(follow(Arc::clone(&ledger), store.clone()));
         Self { ledger, tasks }
@@ -186,6 +191,7 @@ async fn write<S: TokenStore>(ledger: Arc<Ledger>, issuer: Issuer<S>) {
         let id = created.token.id();
         let entry = Entry {
             token: created.token.expose_secret().to_owned(),
+            created: Instant::now(),
             revoking: None,
             revoked: None,
         };
@@ -210,21 +216,17 @@ async fn write<S: TokenStore>(ledger: Arc<Ledger>, issuer: Issuer<S>) {
     }
 }
 
-/// Verifies the tokens whose revocation was acknowledged, the latest first.
-async fn read<S: TokenStore>(ledger: Arc<Ledger>, verifier: Verifier<S>, reader: usize) {
+/// Verifies the latest tokens, and those whose revocation was acknowledged latest.
+async fn read<S: TokenStore>(ledger: Arc<Ledger>, verifier: Verifier<S>, staleness: Duration) {
     while !ledger.is_stopped() {
-        let latest = {
-            let tokens = lock(&ledger.tokens);
-            let revoked = tokens.values().filter(|entry| entry.revoked.is_some());
-            let mut revoked: Vec<Entry> = revoked.cloned().collect();
-            revoked.sort_by_key(|entry| core::cmp::Reverse(entry.revoked));
-            revoked
-        };
-        for entry in latest.iter().skip(reader).step_by(READERS).take(8) {
+        let mut entries: Vec<Entry> = lock(&ledger.tokens).values().cloned().collect();
+        entries.sort_by_key(|entry| Reverse(entry.revoked.unwrap_or(entry.created)));
+        for entry in entries.iter().take(16) {
             let begin = Instant::now();
+            let revoked = entry.revoked.is_some_and(|revoked| begin > revoked + staleness);
             match verifier.verify(entry.token.as_bytes()).await {
-                Ok(_) => lock(&ledger.stale).push(begin),
-                Err(VerifyError::NotActive { .. }) => {}
+                Ok(_) if revoked => lock(&ledger.stale).push(begin),
+                Ok(_) | Err(VerifyError::NotActive { .. }) => {}
                 Err(VerifyError::Outage(error)) => {
                     ledger.note(&IssuerError::Store(error));
                     tokio::time::sleep(RETRY).await;
