@@ -3,6 +3,7 @@
 mod entry;
 mod feed;
 mod flight;
+mod follow;
 mod health;
 mod records;
 mod watch;
