@@ -49,7 +49,7 @@ impl Tokens {
 
 /// Sends requests until the end.
 pub(crate) async fn send_requests(node: Arc<Node>, tokens: Tokens) {
-    let longest = node.settings.max_staleness.max(node.settings.network.delay);
+    let longest = node.settings.unit.max(node.settings.network.delay);
     while !node.world.is_settling() {
         let (pause, patience) = node.world.draw(|rng| {
             let patience = if rng.random_bool(0.1) { spread(rng, longest) } else { longest * 100 };
@@ -130,7 +130,7 @@ impl Change {
 
 /// Changes tokens until the end.
 pub(crate) async fn make_changes(node: Arc<Node>, tokens: Tokens) {
-    let longest = node.settings.max_staleness.max(node.settings.network.delay);
+    let longest = node.settings.unit.max(node.settings.network.delay);
     while !node.world.is_settling() {
         let (pause, patience, change) = node.world.draw(|rng| {
             let patience = if rng.random_bool(0.1) { spread(rng, longest) } else { longest * 100 };
@@ -198,7 +198,7 @@ impl Node {
             Change::Rotate => {
                 let overlap = self.world.draw(|rng| match rng.random_range(0..3) {
                     0 => Duration::ZERO,
-                    _ => spread(rng, self.settings.max_staleness * 10),
+                    _ => spread(rng, self.settings.unit * 10),
                 });
                 let overlap = SignedDuration::try_from(overlap).expect("a short time");
                 issuer.rotate(id, &admin, Rotate::with_overlap(overlap)).await.map(|it| {

@@ -68,7 +68,7 @@ impl Seen {
         (Self::NodeHalted, "pauses of nodes"),
         (Self::RequestLost, "requests lost"),
         (Self::AnswerLost, "answers lost"),
-        (Self::AppliedAfterError, "writes that happened after their error"),
+        (Self::AppliedAfterError, "requests that took effect after their error"),
         (Self::BlackHole, "black holes"),
         (Self::Restart, "restarts of the store"),
         (Self::HistoryForgotten, "histories forgotten"),

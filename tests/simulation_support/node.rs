@@ -107,7 +107,9 @@ impl Node {
     /// Verifies a token, for so long at most, and judges the outcome.
     pub(crate) async fn verify(&self, token: &Known, patience: Duration) -> Verification {
         let Self { number: node, world, server, settings, .. } = self;
-        let before = self.readiness();
+        // Only where that happens, since it takes time to ask.
+        let readiness = || (settings.capacity < 3).then(|| self.readiness());
+        let before = readiness();
         let begun = world.now();
         let (must_know, is_kept) = server.with_history(|history| {
             (history.must_know(*node, &token.id), history.is_kept(*node, &token.id))
@@ -157,16 +159,20 @@ impl Node {
         let judged = server.with_history(|history| history.judge(&case, &rules));
         let verification = Verification { result: Some(result), has_waited, requests };
         self.count(&verification, judged);
-        if requests > 0 && is_kept && before.0 && before == self.readiness() {
+        if requests > 0 && is_kept && before.is_some_and(|it| it.0) && before == readiness() {
             world.count(Seen::Evicted);
         }
         verification
     }
 
     fn count(&self, verification: &Verification, judged: Option<Seen>) {
-        let Verification { result, has_waited, .. } = verification;
+        let Verification { result, has_waited, requests } = verification;
         let world = &self.world;
         world.count(Seen::Verification);
+        let is_decided = !matches!(result, Some(Err(VerifyError::Outage(_))));
+        if *has_waited && *requests == 0 && is_decided {
+            world.count(Seen::Joined);
+        }
         match result {
             Some(Ok(_)) => {
                 let from_memory = !has_waited && !self.settings.max_staleness.is_zero();

@@ -12,6 +12,9 @@ pub(crate) struct Settings {
     pub(crate) nodes: usize,
     pub(crate) clients: usize,
     pub(crate) pollers: usize,
+    /// What all times are drawn in proportion to.
+    pub(crate) unit: Duration,
+    /// The unit, or zero: no cache.
     pub(crate) max_staleness: Duration,
     pub(crate) poll_interval: Duration,
     /// Whether polls are given up earlier than they should be, too.
@@ -61,19 +64,20 @@ pub(crate) struct Faults {
 
 impl Settings {
     pub(crate) fn draw(rng: &mut ChaCha8Rng) -> Self {
-        let usual = Duration::from_millis(1).mul_f64(magnitude(rng, 0.0, 4.0));
-        let max_staleness = if rng.random_bool(0.03) { Duration::ZERO } else { usual };
-        let mut times = |from, to| usual.mul_f64(magnitude(rng, from, to));
+        let unit = Duration::from_millis(1).mul_f64(magnitude(rng, 0.0, 4.0));
+        let max_staleness = if rng.random_bool(0.03) { Duration::ZERO } else { unit };
+        let mut times = |from, to| unit.mul_f64(magnitude(rng, from, to));
         let poll_interval = times(-2.0, -0.2);
         let (think, rest) = (times(-2.0, -0.2), times(-1.5, 0.3));
         let delay = times(-3.0, 0.3);
         let (every, longest) = (times(-0.5, 0.5), times(-1.0, 0.7));
         let (interrupted, policy_longest) = (times(-2.0, 0.5), times(-2.0, 0.3));
-        let lags = rng.random_bool(0.05);
+        let lags = !max_staleness.is_zero() && rng.random_bool(0.05);
         Self {
             nodes: rng.random_range(2..5),
             clients: rng.random_range(1..4),
             pollers: if !lags && rng.random_bool(0.1) { 2 } else { 1 },
+            unit,
             max_staleness,
             poll_interval,
             is_impatient: rng.random_bool(0.3),
@@ -83,7 +87,7 @@ impl Settings {
             rest,
             network: Network {
                 delay,
-                delay_in_the_end: usual / 20,
+                delay_in_the_end: unit / 20,
                 slow: one_of(rng, [0.0, 0.05, 0.2]),
                 loss: one_of(rng, [0.0, 0.03, 0.15]),
                 early_failure: one_of(rng, [0.0, 0.02, 0.1]),
