@@ -63,6 +63,8 @@ impl OwnerPolicy for SlowPolicy {
             self.world.sleep(delay).await;
             self.world.note(|readings| readings.asks_policy = false);
         }
+        let now = self.world.now();
+        self.world.note(|readings| readings.policy_answered = Some(now));
         Ok(OwnerRights::All)
     }
 }

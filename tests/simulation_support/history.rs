@@ -238,6 +238,7 @@ fn may_go_by(
         return until >= case.begun;
     }
     let check = case.readings.monotonic.unwrap_or(case.ended);
+    assert!(case.readings.policy_answered <= Some(check), "the check is before the decision");
     clock.at(until) + *max_staleness > clock.at(check)
 }
 

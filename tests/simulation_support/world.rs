@@ -74,6 +74,8 @@ pub(crate) struct Readings {
     pub(crate) requests: u32,
     /// Whether it waits for the host's policy.
     pub(crate) asks_policy: bool,
+    /// When that answered.
+    pub(crate) policy_answered: Option<Duration>,
 }
 
 impl World {
