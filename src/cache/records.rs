@@ -123,6 +123,18 @@ impl CachedRecords {
         id: &TokenId,
         flight: &Arc<Flight>,
     ) -> Answer {
+        let answer = self.ask(store, clock, id).await;
+        let mut shard = self.shards.of(id);
+        // Also if there is no record: whoever joins a read from now on must not be told what was
+        // before they came.
+        let may_enter = shard.land(id, flight);
+        if let (true, Ok(Some(entry))) = (may_enter, &answer) {
+            self.entries.insert(*id, Arc::clone(entry));
+        }
+        answer
+    }
+
+    async fn ask<S: TokenStore>(&self, store: &S, clock: &dyn Clock, id: &TokenId) -> Answer {
         let busy = || StoreError::new(StoreErrorKind::Unavailable, "too many lookups are waiting");
         let _place = self.queue.try_acquire().map_err(|_| busy())?;
         let _turn = self.lookups.acquire().await.map_err(|_| busy())?;
@@ -136,12 +148,7 @@ impl CachedRecords {
             return Err(StoreError::new(StoreErrorKind::Unavailable, context));
         }
         let record = Arc::unwrap_or_clone(record);
-        let entry = Arc::new(Entry { record, read_at, source: Weak::clone(&self.source) });
-        let mut shard = self.shards.of(id);
-        if shard.land(id, flight) {
-            self.entries.insert(*id, Arc::clone(&entry));
-        }
-        Ok(Some(entry))
+        Ok(Some(Arc::new(Entry { record, read_at, source: Weak::clone(&self.source) })))
     }
 
     /// Forgets a record, also one that is being read, because it has changed.
