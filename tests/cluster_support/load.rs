@@ -27,13 +27,16 @@ const RETRY: Duration = Duration::from_millis(50);
 /// Runs until it is stopped.
 pub(crate) struct Load {
     ledger: Arc<Ledger>,
-    tasks: JoinSet<()>,
+    writers: JoinSet<()>,
+    readers: JoinSet<()>,
 }
 
 /// What the tasks were told.
 #[derive(Default)]
 pub(crate) struct Ledger {
     stopped: AtomicBool,
+    /// The writers have ended as well, so that there will be no further change.
+    quiet: AtomicBool,
     tokens: Mutex<BTreeMap<TokenId, Entry>>,
     /// When a write was acknowledged.
     acknowledged: Mutex<Vec<Instant>>,
@@ -73,15 +76,15 @@ impl Load {
         verifiers: [(&Verifier<S>, Duration); 2],
     ) -> Self {
         let ledger = Arc::new(Ledger::default());
-        let mut tasks = JoinSet::new();
+        let (mut writers, mut readers) = (JoinSet::new(), JoinSet::new());
         for _ in 0..WRITERS {
-            tasks.spawn(write(Arc::clone(&ledger), Issuer::new(verifiers[0].0)));
+            writers.spawn(write(Arc::clone(&ledger), Issuer::new(verifiers[0].0)));
         }
         for (verifier, staleness) in verifiers {
-            tasks.spawn(read(Arc::clone(&ledger), verifier.clone(), staleness));
+            readers.spawn(read(Arc::clone(&ledger), verifier.clone(), staleness));
         }
-        tasks.spawn(follow(Arc::clone(&ledger), store.clone()));
-        Self { ledger, tasks }
+        readers.spawn(follow(Arc::clone(&ledger), store.clone()));
+        Self { ledger, writers, readers }
     }
 
     /// Waits for some more acknowledgements: the store works again, for the clients that it had.
@@ -98,7 +101,9 @@ impl Load {
     /// Ends the tasks, once they have been told the outcome of what they asked for.
     pub(crate) async fn stop(self) -> Arc<Ledger> {
         self.ledger.stopped.store(true, Ordering::Relaxed);
-        self.tasks.join_all().await;
+        self.writers.join_all().await;
+        self.ledger.quiet.store(true, Ordering::Relaxed);
+        self.readers.join_all().await;
         self.ledger
     }
 }
@@ -243,7 +248,7 @@ async fn follow<S: TokenStore>(ledger: Arc<Ledger>, store: S) {
     let mut last = false;
     loop {
         // Once more after the writers have ended.
-        let stopped = ledger.is_stopped();
+        let quiet = ledger.quiet.load(Ordering::Relaxed);
         let cursor = lock(&ledger.follower).cursor;
         match store.changes_since(cursor.as_ref(), 1000).await {
             Ok(Changes::Since { changes, next }) => {
@@ -256,7 +261,7 @@ async fn follow<S: TokenStore>(ledger: Arc<Ledger>, store: S) {
                 }
                 follower.seen.extend(changes.iter().map(|change| change.id));
                 follower.cursor = Some(next);
-                last |= stopped && changes.is_empty();
+                last |= quiet && changes.is_empty();
             }
             Ok(Changes::Reset { next }) => {
                 let mut follower = lock(&ledger.follower);
