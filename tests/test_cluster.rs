@@ -18,7 +18,7 @@ use cluster_support::{Cluster, HEALTHY, load::Load, say};
 use tokio_postgres::NoTls;
 
 /// For the ttl, for all that Patroni tries before it gives a node up, and for a busy machine.
-const FAILOVER_WITHIN: Duration = Duration::from_secs(90);
+const FAILOVER_WITHIN: Duration = Duration::from_secs(240);
 /// Of load, before a fault and after it.
 const A_WHILE: Duration = Duration::from_secs(2);
 const MAX_STALENESS: Duration = Duration::from_secs(1);
