@@ -39,8 +39,8 @@
 //!   handlers take a [`Verified`] (feature `axum`). Without a framework, [`Answer`] says what to
 //!   answer.
 //! - **A store** implements [`TokenStore`], whose contract is there, and runs the suite of the
-//!   module `testing` (feature `testing`). [`MemoryStore`] and `SqliteStore` (feature `sqlite`)
-//!   exist.
+//!   module `testing` (feature `testing`). [`MemoryStore`], `SqliteStore` (feature `sqlite`) and
+//!   `PostgresStore` (feature `postgres`) exist.
 //! - **An operator** runs the verifier's [`Background`], which notes when tokens are used, sends
 //!   [`Event`]s somewhere with an [`EventSink`], and finds in [`State`] what may happen to a token
 //!   when.
@@ -52,6 +52,7 @@
 //! None is on by default. Features add; they never change what is there.
 //!
 //! - `sqlite`: `SqliteStore`, on rusqlite with a bundled SQLite.
+//! - `postgres`: `PostgresStore`, on tokio-postgres with rustls.
 //! - `tokio`: `Background::run_until`, which does on tokio what no request should wait for.
 //! - `tower`: `BearerLayer`, for HTTP and gRPC.
 //! - `axum`: extractors for axum 0.8, with required scopes; switches `tower` on.
