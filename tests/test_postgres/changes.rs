@@ -91,7 +91,7 @@ async fn a_reader_that_tails_writers_misses_no_change() {
                 assert_eq!(change.revision.0, count, "none is left out");
                 *seen.entry(change.id).or_default() += 1;
                 // It shows at once, in the version that the change made or a later one.
-                if count % 50 == 0 {
+                if count.is_multiple_of(50) {
                     let found = store.find(&change.id).await.expect("find").expect("a record");
                     assert!(found.record.version as usize > seen[&change.id]);
                     assert!(found.as_of >= change.revision);

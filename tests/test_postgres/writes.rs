@@ -116,7 +116,8 @@ async fn batches_that_overlap_do_not_hinder_each_other_for_long() {
                     let version = found.record.version + 1;
                     updates.push(TokenRecord { version, ..(*found.record).clone() });
                 }
-                let usages: Vec<_> = (0..20).map(|i| usage(id(i), round as i64)).collect();
+                let usages: Vec<_> =
+                    (0..20).map(|i| usage(id(i), 1 + i64::try_from(round).unwrap())).collect();
                 store.record_usage(&usages).await.unwrap();
                 match store.write(&WriteBatch { updates, ..WriteBatch::default() }).await {
                     Ok(()) => written += 1,
