@@ -385,6 +385,20 @@ pub struct Created {
 pub struct Revoked {
     /// The record as it now is.
     pub record: TokenRecord,
+    #[cfg(feature = "cache")]
+    pub(crate) effective_at: tokio::time::Instant,
+}
+
+#[cfg(feature = "cache")]
+impl Revoked {
+    /// Waits until no node accepts the token any more, whatever fails: until the
+    /// [`max_staleness`](crate::Cache::max_staleness) of the verifier that this issuer was made from
+    /// has passed since the revocation. All nodes should have the same.
+    ///
+    /// As a rule, the others refuse it within milliseconds. Needs tokio with its timer.
+    pub async fn effective_everywhere(&self) {
+        tokio::time::sleep_until(self.effective_at).await;
+    }
 }
 
 /// Some records, the newest first.

@@ -41,6 +41,8 @@
 //! - **A store** implements [`TokenStore`], whose contract is there, and runs the suite of the
 //!   module `testing` (feature `testing`). [`MemoryStore`], `SqliteStore` (feature `sqlite`) and
 //!   `PostgresStore` (feature `postgres`) exist.
+//! - **Several nodes** give the builder a `Cache` (feature `cache`), which says how soon a revocation
+//!   counts on all of them.
 //! - **An operator** runs the verifier's [`Background`], which notes when tokens are used, sends
 //!   [`Event`]s somewhere with an [`EventSink`], and finds in [`State`] what may happen to a token
 //!   when.
@@ -53,7 +55,10 @@
 //!
 //! - `sqlite`: `SqliteStore`, on rusqlite with a bundled SQLite.
 //! - `postgres`: `PostgresStore`, on tokio-postgres with rustls.
+//! - `cache`: `Cache`, verification from memory that a revocation ends everywhere within a stated
+//!   time; switches `tokio` on.
 //! - `tokio`: `Background::run_until`, which does on tokio what no request should wait for.
+//! - `metrics`: figures for operators, for the facade of the crate `metrics`.
 //! - `tower`: `BearerLayer`, for HTTP and gRPC.
 //! - `axum`: extractors for axum 0.8, with required scopes; switches `tower` on.
 //! - `testing`: the conformance suite for stores, and a manual clock.
@@ -73,17 +78,22 @@ mod answer;
 #[cfg(feature = "axum")]
 mod axum;
 mod background;
+#[cfg(feature = "cache")]
+mod cache;
 mod clock;
 mod digest;
 mod error;
 mod event;
 mod field;
 mod header;
+mod held;
 mod id;
 mod import;
 mod issuer;
 mod keyring;
 mod metadata;
+#[cfg(feature = "metrics")]
+mod metered;
 mod owner;
 mod pending;
 mod prefix;
@@ -111,6 +121,10 @@ pub use issuer::{
 };
 pub use transition::{Operation, State};
 pub use verifier::{Verified, Verifier, VerifierBuilder, VerifyError};
+
+// Verification from memory.
+#[cfg(feature = "cache")]
+pub use cache::{Cache, CacheHealth};
 
 // What happens beside a verification: usage, events, and what owners may still do.
 pub use background::Background;
@@ -146,6 +160,9 @@ pub use store::{
 pub use store::{PostgresOptions, PostgresStore};
 #[cfg(feature = "sqlite")]
 pub use store::{SqliteOptions, SqliteStore};
+
+#[cfg(feature = "metrics")]
+pub use metered::MeteredStore;
 
 // HTTP, independent of any framework.
 pub use answer::{Answer, Realm, RealmError};

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 
 use crate::{
     Actor, Clock, Digester, Event, EventKind, EventSink, ImportFormat, IssuerError, OwnerRights,
-    Prefix, RevocationReason, Status, StoreError, StoreErrorKind, TokenId, TokenRecord, TokenStore,
-    Verified, WriteBatch,
+    Prefix, RevocationReason, Scopes, Status, StoreError, StoreErrorKind, TokenId, TokenRecord,
+    TokenStore, Verified, VerifyError, WriteBatch,
     actor::Limits,
     clock::to_microseconds,
     error::Limit,
@@ -29,6 +29,8 @@ pub(crate) struct Shared<S> {
     pub(crate) sink: Box<dyn EventSink>,
     /// `None` if there is no background.
     pub(crate) pending: Option<Pending>,
+    #[cfg(feature = "cache")]
+    pub(crate) cache: Option<crate::cache::CachedRecords>,
 }
 
 /// How often a change is tried again because somebody else was faster. Each round that is lost is
@@ -52,7 +54,10 @@ impl<S: TokenStore> Shared<S> {
 
     /// Writes a batch, and passes its events on. `false` if a stored record was not as expected.
     pub(crate) async fn write(&self, batch: &WriteBatch) -> Result<bool, StoreError> {
-        match self.store.write(batch).await {
+        let written = self.store.write(batch).await;
+        // Also after an error: it may have been written.
+        batch.inserts.iter().chain(&batch.updates).for_each(|record| self.forget(&record.id));
+        match written {
             Ok(()) => {
                 for event in &batch.events {
                     self.sink.record(event);
@@ -61,6 +66,34 @@ impl<S: TokenStore> Shared<S> {
             }
             Err(error) if error.kind() == StoreErrorKind::Conflict => Ok(false),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Lets no verification that begins after this go by what was read of a token before.
+    #[cfg_attr(
+        not(feature = "cache"),
+        expect(unused_variables, clippy::unused_self, reason = "for the cache")
+    )]
+    fn forget(&self, id: &TokenId) {
+        #[cfg(feature = "cache")]
+        if let Some(cache) = &self.cache {
+            cache.forget(id);
+        }
+    }
+
+    /// Whether the token is accepted now, and what its owner may do, if that is not everything.
+    pub(crate) async fn check(
+        &self,
+        record: &TokenRecord,
+    ) -> Result<Option<Arc<Scopes>>, VerifyError> {
+        match record.status_by(|| self.clock.now()) {
+            Status::Active => {}
+            status => return Err(VerifyError::NotActive { id: record.id, status }),
+        }
+        match self.rights(record).await? {
+            OwnerRights::All => Ok(None),
+            OwnerRights::Only(scopes) => Ok(Some(scopes)),
+            OwnerRights::None => Err(VerifyError::OwnerWithoutAccess { id: record.id }),
         }
     }
 
@@ -172,6 +205,8 @@ impl<S: TokenStore> Shared<S> {
             let mut record = before.clone();
             let kind = apply(&mut record, &limits, now)?;
             if record == before {
+                // Somebody else did it, or an earlier call that failed: news to this node, perhaps.
+                self.forget(&id);
                 return Ok(record);
             }
             advance(&mut record)?;
@@ -217,6 +252,7 @@ impl<S: TokenStore> Shared<S> {
         let mut revokes_own = false;
         let mut revoke = async |record: TokenRecord| {
             if record.revocation.is_some() {
+                self.forget(&record.id);
                 return Ok(record);
             }
             revoked = revoked.saturating_add(1);

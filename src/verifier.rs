@@ -8,9 +8,9 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    Client, Credentials, DigestMatch, Digester, Event, EventKind, Found, Keyring, OwnerRights,
-    ParsedToken, Prefix, Scopes, Status, TokenDigest, TokenFormatError, TokenRecord, TokenStore,
-    clock::after, pending::Task, shared::Shared,
+    Client, Credentials, DigestMatch, Digester, Event, EventKind, Keyring, ParsedToken, Prefix,
+    Scopes, Status, StoreError, StoreErrorKind, TokenDigest, TokenFormatError, TokenId,
+    TokenRecord, TokenStore, clock::after, pending::Task, shared::Shared,
 };
 
 pub use builder::VerifierBuilder;
@@ -148,6 +148,13 @@ impl<S: TokenStore> Verifier<S> {
         (ends_at <= after(self.shared.clock.now(), within)).then_some(ends_at)
     }
 
+    /// How the cache is; `None` if there is none.
+    #[cfg(feature = "cache")]
+    #[must_use]
+    pub fn cache_health(&self) -> Option<crate::CacheHealth> {
+        self.shared.cache.as_ref().map(|cache| cache.health(&*self.shared.clock))
+    }
+
     /// Replaces the keys of this verifier, its clones, and the issuers made from it, while they
     /// are in use. [`Keyring`] says in which order to do what on several nodes.
     pub fn set_keyring(&self, keyring: &Keyring) {
@@ -159,13 +166,18 @@ impl<S: TokenStore> Verifier<S> {
             Ok(token) => token,
             Err(error) => return self.decide_imported(text, error).await,
         };
-        let Some(Found { record, .. }) = self.shared.store.find(&token.id()).await? else {
+        let verified = self
+            .decide_by(
+                &token.id(),
+                |digester, stored| digester.verify(&token, stored),
+                |digester| digester.digest(&token),
+            )
+            .await?;
+        verified.ok_or_else(|| {
             // The same hash as for an id that exists, which is what takes longest in memory.
             core::hint::black_box(self.shared.digester.load().digest(&token));
-            return Err(VerifyError::UnknownToken);
-        };
-        let found = self.shared.digester.load().verify(&token, &record.digest);
-        self.accept(record, found, |digester| digester.digest(&token)).await
+            VerifyError::UnknownToken
+        })
     }
 
     /// For a text that is not a token of ours: perhaps it is another system's.
@@ -177,24 +189,51 @@ impl<S: TokenStore> Verifier<S> {
         for format in &self.shared.imports {
             let Some(imported) = format.digest_of(text) else { continue };
             let id = imported.id();
-            let Some(Found { record, .. }) = self.shared.store.find(&id).await? else { continue };
-            let found =
-                self.shared.digester.load().verify_imported(text, &imported, &record.digest);
-            return self
-                .accept(record, found, |digester| digester.digest_imported(&id, text))
-                .await;
+            let verified = self
+                .decide_by(
+                    &id,
+                    |digester, stored| digester.verify_imported(text, &imported, stored),
+                    |digester| digester.digest_imported(&id, text),
+                )
+                .await?;
+            if let Some(verified) = verified {
+                return Ok(verified);
+            }
         }
         Err(VerifyError::Malformed(error))
     }
 
-    /// Decides all that is not the secret, once that has been compared.
+    /// Decides by the record of an id; `None` if there is none.
+    async fn decide_by(
+        &self,
+        id: &TokenId,
+        compare: impl Fn(&Digester, &TokenDigest) -> DigestMatch,
+        digest_again: impl Fn(&Digester) -> TokenDigest,
+    ) -> Result<Option<Verified>, VerifyError> {
+        if let Some(held) = self.shared.cached(id) {
+            let decided = self.accept(held.record(), &compare, &digest_again).await;
+            if self.shared.may_rely_on(&held, decided.as_ref().err()) {
+                return Ok(Some(Verified::new(held, decided?)));
+            }
+        }
+        let Some(held) = self.shared.find(id).await? else { return Ok(None) };
+        let decided = self.accept(held.record(), &compare, &digest_again).await;
+        if self.shared.may_rely_on(&held, decided.as_ref().err()) {
+            return Ok(Some(Verified::new(held, decided?)));
+        }
+        let context = "read a record: the answer took longer than it may be relied on";
+        Err(StoreError::new(StoreErrorKind::Unavailable, context).into())
+    }
+
+    /// Decides by a record. Returns what the token's owner may do, if that is not everything.
     async fn accept(
         &self,
-        record: Arc<TokenRecord>,
-        found: DigestMatch,
-        digest_again: impl FnOnce(&Digester) -> TokenDigest,
-    ) -> Result<Verified, VerifyError> {
+        record: &TokenRecord,
+        compare: impl Fn(&Digester, &TokenDigest) -> DigestMatch,
+        digest_again: impl Fn(&Digester) -> TokenDigest,
+    ) -> Result<Option<Arc<Scopes>>, VerifyError> {
         let id = record.id;
+        let found = compare(&self.shared.digester.load(), &record.digest);
         match found {
             DigestMatch::Mismatch => return Err(VerifyError::WrongSecret { id }),
             DigestMatch::UnknownKey => return Err(VerifyError::UnknownKey { id }),
@@ -204,32 +243,18 @@ impl<S: TokenStore> Verifier<S> {
             }
             DigestMatch::Current | DigestMatch::Earlier => {}
         }
-        self.check_status(&record)?;
-        let owner_scopes = self.owner_scopes(&record).await?;
+        let owner_scopes = self.shared.check(record).await?;
         if let (DigestMatch::Earlier, Some(pending)) = (found, &self.shared.pending) {
             let digest = digest_again(&self.shared.digester.load());
             pending.add(id, Task::DigestAgain { version: record.version, digest });
         }
-        Ok(Verified::new(record, owner_scopes))
-    }
-
-    fn check_status(&self, record: &TokenRecord) -> Result<(), VerifyError> {
-        match record.status_by(|| self.shared.clock.now()) {
-            Status::Active => Ok(()),
-            status => Err(VerifyError::NotActive { id: record.id, status }),
-        }
-    }
-
-    async fn owner_scopes(&self, record: &TokenRecord) -> Result<Option<Arc<Scopes>>, VerifyError> {
-        match self.shared.rights(record).await? {
-            OwnerRights::All => Ok(None),
-            OwnerRights::Only(scopes) => Ok(Some(scopes)),
-            OwnerRights::None => Err(VerifyError::OwnerWithoutAccess { id: record.id }),
-        }
+        Ok(owner_scopes)
     }
 
     fn note_use(&self, verified: &Verified, client: Client<'_>) {
         let Some(pending) = &self.shared.pending else { return };
+        #[cfg(feature = "metrics")]
+        pending.accepted.count(&verified.id());
         pending.usage.note(verified.id(), client, || self.shared.clock.now());
         if verified.record().rotation.is_some_and(|rotation| rotation.retires_predecessor) {
             pending.add(verified.id(), Task::RetirePredecessor);

@@ -163,7 +163,11 @@ impl<S: TokenStore> Issuer<S> {
         reason: Option<RevocationReason>,
     ) -> Result<Revoked, IssuerError> {
         let record = self.shared().revoke(id, Some(actor), reason.as_ref()).await?;
-        Ok(Revoked { record })
+        Ok(Revoked {
+            record,
+            #[cfg(feature = "cache")]
+            effective_at: tokio::time::Instant::now() + self.shared().max_staleness(),
+        })
     }
 
     /// Revokes a token and all that it was rotated from and to, also if it is rotated meanwhile.

@@ -1,5 +1,5 @@
 use core::{error::Error, fmt};
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 /// Why a store did not do what it was asked: a kind to act on, and for operators what happened
 /// and the back end's own error.
@@ -12,11 +12,11 @@ use std::borrow::Cow;
 /// assert_eq!(error.kind(), StoreErrorKind::Unavailable);
 /// assert_eq!(error.to_string(), "store unavailable: connect to the database: connection refused");
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct StoreError {
     kind: StoreErrorKind,
     context: Cow<'static, str>,
-    source: Option<Box<dyn Error + Send + Sync>>,
+    source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl StoreError {
@@ -29,7 +29,7 @@ impl StoreError {
     /// Adds the error that caused this one.
     #[must_use]
     pub fn with_source(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { source: Some(source.into()), ..self }
+        Self { source: Some(Arc::from(source.into())), ..self }
     }
 
     /// What to act on.

@@ -1,5 +1,5 @@
 use core::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
 use jiff::SignedDuration;
@@ -19,6 +19,7 @@ use crate::{
 /// - tokens of other systems: none
 /// - what owners may do: everything that their tokens' scopes say
 /// - a replaced token that is presented after its overlap: an event, and nothing else
+/// - cache: none
 /// - usage: written at most once a minute for each token, of up to 100,000 tokens at a time
 ///
 /// ```
@@ -42,6 +43,8 @@ pub struct VerifierBuilder<S> {
     revoke_family_on_reuse: bool,
     usage_interval: SignedDuration,
     usage_capacity: usize,
+    #[cfg(feature = "cache")]
+    cache: Option<crate::Cache>,
 }
 
 impl<S: TokenStore> VerifierBuilder<S> {
@@ -57,6 +60,8 @@ impl<S: TokenStore> VerifierBuilder<S> {
             revoke_family_on_reuse: false,
             usage_interval: SignedDuration::from_mins(1),
             usage_capacity: 100_000,
+            #[cfg(feature = "cache")]
+            cache: None,
         }
     }
 
@@ -113,6 +118,13 @@ impl<S: TokenStore> VerifierBuilder<S> {
         Self { usage_capacity: tokens, ..self }
     }
 
+    /// Keeps records in memory, so that most verifications need no store; [`Cache`](crate::Cache) says
+    /// what is promised. The background must run, else each verification reads the store.
+    #[cfg(feature = "cache")]
+    pub fn cache(self, cache: crate::Cache) -> Self {
+        Self { cache: Some(cache), ..self }
+    }
+
     /// Makes the verifier, and the background that does what no request should wait for. Without
     /// somebody who runs that, usage and what is to be digested again pile up to their bounds, reuse and
     /// [`Rotate::retire_on_use`](crate::Rotate::retire_on_use) have no effect, and refusals make ten events each.
@@ -134,7 +146,16 @@ impl<S: TokenStore> VerifierBuilder<S> {
     }
 
     fn share(self, pending: Option<Pending>) -> Arc<Shared<S>> {
-        Arc::new(Shared {
+        Arc::new_cyclic(|own| self.shared(pending, own))
+    }
+
+    fn shared(
+        self,
+        pending: Option<Pending>,
+        #[cfg_attr(not(feature = "cache"), expect(unused_variables, reason = "for the cache"))]
+        own: &Weak<Shared<S>>,
+    ) -> Shared<S> {
+        Shared {
             prefix: self.prefix,
             digester: ArcSwap::from_pointee(self.keyring),
             store: self.store,
@@ -143,7 +164,13 @@ impl<S: TokenStore> VerifierBuilder<S> {
             owner_policy: self.owner_policy,
             sink: self.sink,
             pending,
-        })
+            #[cfg(feature = "cache")]
+            cache: {
+                let cache = self.cache.filter(|cache| !cache.is_off());
+                let source = Weak::<Shared<S>>::clone(own);
+                cache.map(|cache| crate::cache::CachedRecords::new(cache, source))
+            },
+        }
     }
 }
 

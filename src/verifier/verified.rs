@@ -3,20 +3,22 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::VerifyError;
-use crate::{Principal, Project, Scope, Scopes, TokenId, TokenName, TokenRecord, scope};
+use crate::{
+    Principal, Project, Scope, Scopes, TokenId, TokenName, TokenRecord, held::Held, scope,
+};
 
 /// An accepted token: what its bearer may do, and for whom.
 ///
 /// A clone is cheap.
 #[derive(Debug, Clone)]
 pub struct Verified {
-    record: Arc<TokenRecord>,
+    held: Held,
     owner_scopes: Option<Arc<Scopes>>,
 }
 
 impl Verified {
-    pub(crate) fn new(record: Arc<TokenRecord>, owner_scopes: Option<Arc<Scopes>>) -> Self {
-        Self { record, owner_scopes }
+    pub(crate) fn new(held: Held, owner_scopes: Option<Arc<Scopes>>) -> Self {
+        Self { held, owner_scopes }
     }
 
     /// What the token's owner may do, if that is less than everything.
@@ -27,25 +29,25 @@ impl Verified {
     /// The token's public id, for logs and events.
     #[must_use]
     pub fn id(&self) -> TokenId {
-        self.record.id
+        self.record().id
     }
 
     /// The project (tenant) that the request may act in.
     #[must_use]
     pub fn project(&self) -> &Project {
-        &self.record.project
+        &self.record().project
     }
 
     /// Who the request acts for.
     #[must_use]
     pub fn owner(&self) -> &Principal {
-        &self.record.owner
+        &self.record().owner
     }
 
     /// What people call the token.
     #[must_use]
     pub fn name(&self) -> &TokenName {
-        &self.record.name
+        &self.record().name
     }
 
     /// The whole record, as it was when the token was verified.
@@ -54,7 +56,7 @@ impl Verified {
     /// still do.
     #[must_use]
     pub fn record(&self) -> &TokenRecord {
-        &self.record
+        self.held.record()
     }
 
     /// The first instant at which the token will not be accepted any more, as far as is known
@@ -63,13 +65,43 @@ impl Verified {
     /// For "expires soon" hints.
     #[must_use]
     pub fn ends_at(&self) -> Option<Timestamp> {
-        self.record.ends_at()
+        self.record().ends_at()
     }
 
     /// The token that replaces this one, if it is being rotated.
     #[must_use]
     pub fn successor(&self) -> Option<TokenId> {
-        Some(self.record.rotation?.successor?.id)
+        Some(self.record().rotation?.successor?.id)
+    }
+
+    /// Waits until the token is no longer accepted, and says why: revoked, disabled, expired, rotated
+    /// out, gone, or of an owner without access. A server that keeps a stream open ends it then.
+    ///
+    /// Resolves within the bound that [`Cache`](crate::Cache) promises; within milliseconds as a rule.
+    /// So if the store cannot be reached for that long, and nobody can tell, it is a
+    /// [`VerifyError::Outage`]: end the stream, or call it again to go on waiting, beyond the bound.
+    /// Scopes that are taken away, and what an [`OwnerPolicy`](crate::OwnerPolicy) says by now, do not
+    /// wake it; the latter is looked at about once in the bound.
+    ///
+    /// Without a cache nothing tells, and this is an [`Outage`](VerifyError::Outage) at once. Needs
+    /// tokio with its timer. Costs a timer and an entry in a table; many may wait for one token.
+    ///
+    /// ```no_run
+    /// # use api_tokens::{Verified, VerifyError};
+    /// async fn stream(token: Verified) -> VerifyError {
+    ///     tokio::select! {
+    ///         ended = token.revoked() => ended,
+    ///         never = send_events() => never,
+    ///     }
+    /// }
+    /// # async fn send_events() -> VerifyError { core::future::pending().await }
+    /// ```
+    #[cfg(feature = "cache")]
+    pub async fn revoked(&self) -> VerifyError {
+        match &self.held {
+            Held::Leased(leased) => leased.entry.revoked().await,
+            Held::Read(_) => crate::cache::unwatched(),
+        }
     }
 
     /// Whether the request may do all that `required` stands for.
@@ -81,7 +113,7 @@ impl Verified {
     /// The same for one text that is a scope.
     pub(crate) fn covers_text(&self, required: &str) -> bool {
         let covered = |by: &Scopes| by.iter().any(|held| scope::covers(held.as_str(), required));
-        covered(&self.record.scopes) && self.owner_scopes.as_deref().is_none_or(covered)
+        covered(&self.record().scopes) && self.owner_scopes.as_deref().is_none_or(covered)
     }
 
     /// Checks that the request may do all that `required` stands for.

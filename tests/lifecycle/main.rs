@@ -1,4 +1,4 @@
-//! The life of a token, on every store.
+//! The life of a token, on every store, and from memory by way of a cache.
 
 mod attenuation;
 mod background;
@@ -17,10 +17,15 @@ mod usage;
 #[path = "../postgres_support/mod.rs"]
 mod postgres_support;
 
-use std::sync::{Arc, Mutex};
+use std::{
+    pin::pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
 use api_tokens::{
-    Actor, Background, Clock, DynTokenStore, Event, EventKind, EventSink, Issuer, Keyring,
+    Actor, Background, Cache, Clock, DynTokenStore, Event, EventKind, EventSink, Issuer, Keyring,
     MasterKey, MemoryStore, NewToken, SqliteOptions, Status, Token, TokenRecord, Verifier,
     VerifierBuilder, VerifyError, prefix, testing::ManualClock,
 };
@@ -60,6 +65,13 @@ impl Service {
         keyring: &Keyring,
     ) -> (Verifier<Store>, Background<Store>) {
         Verifier::builder(prefix, keyring, self.store.clone()).clock(self.clock.clone()).build()
+    }
+
+    /// Begins a lease. A store in memory is never waited for.
+    fn poll(&self) {
+        let mut context = Context::from_waker(Waker::noop());
+        let polled = pin!(self.background.poll_changes()).poll(&mut context);
+        assert!(matches!(polled, Poll::Ready(Ok(()))), "{polled:?}");
     }
 
     async fn create(&self, name: &str) -> (Token, TokenRecord) {
@@ -102,6 +114,7 @@ impl Service {
     }
 
     async fn tick(&mut self) {
+        self.background.poll_changes().await.expect("poll");
         self.background.tick().await.expect("tick");
     }
 }
@@ -109,7 +122,7 @@ impl Service {
 trait Configure: Fn(VerifierBuilder<Store>) -> VerifierBuilder<Store> {}
 impl<F: Fn(VerifierBuilder<Store>) -> VerifierBuilder<Store>> Configure for F {}
 
-/// One on each store.
+/// One on each store, and one that verifies from memory whenever it may.
 fn services() -> Vec<Service> {
     services_with(|builder| builder)
 }
@@ -120,9 +133,14 @@ fn services_with(configure: impl Configure) -> Vec<Service> {
     let options = SqliteOptions::new(file.path().join("tokens.db"));
     options.migrate().expect("migrate");
     let sqlite = options.open().expect("open");
+    let memory = || DynTokenStore::new(MemoryStore::new());
+    let cache = Cache::new().max_staleness(Duration::from_secs(60 * 60));
+    let cached = Service::new(memory(), directory(), |builder| configure(builder).cache(cache));
+    cached.poll();
     let mut services = vec![
-        Service::new(DynTokenStore::new(MemoryStore::new()), directory(), &configure),
+        Service::new(memory(), directory(), &configure),
         Service::new(DynTokenStore::new(sqlite), file, &configure),
+        cached,
     ];
     // None where there is no server.
     if let Some(postgres) = postgres_support::blocking_store() {

@@ -1,0 +1,39 @@
+use core::time::Duration;
+
+/// How the cache of a node is, for readiness probes and for operators.
+///
+/// Of [`Verifier::cache_health`](crate::Verifier::cache_health).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CacheHealth {
+    /// How long ago the last poll of the change feed began that has returned; `None` before the first.
+    pub feed_age: Option<Duration>,
+    /// For how long cached records will be used if no further poll returns. Zero: each verification
+    /// reads the store.
+    pub lease_left: Duration,
+    /// How many times the lease ran out since the start.
+    pub lease_expirations: u64,
+    /// How many records are in memory.
+    pub tokens: usize,
+    /// How many verifications found the record in memory, also those for which the lease had ended.
+    pub hits: u64,
+    /// How many read the store.
+    pub misses: u64,
+}
+
+impl CacheHealth {
+    /// Whether cached records are in use now: a node that is not ready is right, but slow, and depends
+    /// on the store for every request.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        !self.lease_left.is_zero()
+    }
+
+    /// Hits among hits and misses: 0 to 1; 0 before the first.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a rate is for people")]
+    pub fn hit_rate(&self) -> f64 {
+        let all = self.hits.saturating_add(self.misses);
+        if all == 0 { 0.0 } else { self.hits as f64 / all as f64 }
+    }
+}
