@@ -138,7 +138,8 @@ impl Cache {
     }
 
     /// How many records to read from the store at a time, at least 1. Others wait; if more wait than
-    /// 64 times as many, the next is an outage.
+    /// 64 times as many, the next is an outage, and so is one that has waited for a second, or
+    /// `max_staleness` if that is more, when its turn comes.
     pub const fn max_lookups(self, lookups: usize) -> Self {
         Self { max_lookups: lookups, ..self }
     }
