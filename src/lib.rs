@@ -41,6 +41,8 @@
 //! - **A store** implements [`TokenStore`], whose contract is there, and runs the suite of the
 //!   module `testing` (feature `testing`). [`MemoryStore`] and `SqliteStore` (feature `sqlite`)
 //!   exist.
+//! - **Several nodes** give the builder a `Cache` (feature `cache`), which says how soon a revocation
+//!   counts on all of them.
 //! - **An operator** runs the verifier's [`Background`], which notes when tokens are used, sends
 //!   [`Event`]s somewhere with an [`EventSink`], and finds in [`State`] what may happen to a token
 //!   when.
@@ -55,6 +57,7 @@
 //! - `cache`: `Cache`, verification from memory that a revocation ends everywhere within a stated
 //!   time; switches `tokio` on.
 //! - `tokio`: `Background::run_until`, which does on tokio what no request should wait for.
+//! - `metrics`: figures for operators, for the facade of the crate `metrics`.
 //! - `tower`: `BearerLayer`, for HTTP and gRPC.
 //! - `axum`: extractors for axum 0.8, with required scopes; switches `tower` on.
 //! - `testing`: the conformance suite for stores, and a manual clock.
@@ -88,6 +91,8 @@ mod import;
 mod issuer;
 mod keyring;
 mod metadata;
+#[cfg(feature = "metrics")]
+mod metered;
 mod owner;
 mod pending;
 mod prefix;
@@ -150,8 +155,13 @@ pub use store::{
     NumberedEvent, PageKey, PageKeyError, Revision, StoreError, StoreErrorKind, TokenStore,
     WriteBatch,
 };
+#[cfg(feature = "postgres")]
+pub use store::{PostgresOptions, PostgresStore};
 #[cfg(feature = "sqlite")]
 pub use store::{SqliteOptions, SqliteStore};
+
+#[cfg(feature = "metrics")]
+pub use metered::MeteredStore;
 
 // HTTP, independent of any framework.
 pub use answer::{Answer, Realm, RealmError};

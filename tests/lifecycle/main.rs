@@ -1,4 +1,4 @@
-//! The life of a token, on both stores.
+//! The life of a token, on every store, and from memory by way of a cache.
 
 mod attenuation;
 mod background;
@@ -14,10 +14,18 @@ mod rotation;
 mod transitions;
 mod usage;
 
-use std::sync::{Arc, Mutex};
+#[path = "../postgres_support/mod.rs"]
+mod postgres_support;
+
+use std::{
+    pin::pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
 use api_tokens::{
-    Actor, Background, Clock, DynTokenStore, Event, EventKind, EventSink, Issuer, Keyring,
+    Actor, Background, Cache, Clock, DynTokenStore, Event, EventKind, EventSink, Issuer, Keyring,
     MasterKey, MemoryStore, NewToken, SqliteOptions, Status, Token, TokenRecord, Verifier,
     VerifierBuilder, VerifyError, prefix, testing::ManualClock,
 };
@@ -57,6 +65,13 @@ impl Service {
         keyring: &Keyring,
     ) -> (Verifier<Store>, Background<Store>) {
         Verifier::builder(prefix, keyring, self.store.clone()).clock(self.clock.clone()).build()
+    }
+
+    /// Begins a lease. A store in memory is never waited for.
+    fn poll(&self) {
+        let mut context = Context::from_waker(Waker::noop());
+        let polled = pin!(self.background.poll_changes()).poll(&mut context);
+        assert!(matches!(polled, Poll::Ready(Ok(()))), "{polled:?}");
     }
 
     async fn create(&self, name: &str) -> (Token, TokenRecord) {
@@ -99,6 +114,7 @@ impl Service {
     }
 
     async fn tick(&mut self) {
+        self.background.poll_changes().await.expect("poll");
         self.background.tick().await.expect("tick");
     }
 }
@@ -106,21 +122,31 @@ impl Service {
 trait Configure: Fn(VerifierBuilder<Store>) -> VerifierBuilder<Store> {}
 impl<F: Fn(VerifierBuilder<Store>) -> VerifierBuilder<Store>> Configure for F {}
 
-/// One on each store.
-fn services() -> [Service; 2] {
+/// One on each store, and one that verifies from memory whenever it may.
+fn services() -> Vec<Service> {
     services_with(|builder| builder)
 }
 
-fn services_with(configure: impl Configure) -> [Service; 2] {
+fn services_with(configure: impl Configure) -> Vec<Service> {
     let directory = || tempfile::tempdir().expect("a temporary directory");
     let file = directory();
     let options = SqliteOptions::new(file.path().join("tokens.db"));
     options.migrate().expect("migrate");
     let sqlite = options.open().expect("open");
-    [
-        Service::new(DynTokenStore::new(MemoryStore::new()), directory(), &configure),
+    let memory = || DynTokenStore::new(MemoryStore::new());
+    let cache = Cache::new().max_staleness(Duration::from_secs(60 * 60));
+    let cached = Service::new(memory(), directory(), |builder| configure(builder).cache(cache));
+    cached.poll();
+    let mut services = vec![
+        Service::new(memory(), directory(), &configure),
         Service::new(DynTokenStore::new(sqlite), file, &configure),
-    ]
+        cached,
+    ];
+    // None where there is no server.
+    if let Some(postgres) = postgres_support::blocking_store() {
+        services.push(Service::new(DynTokenStore::new(postgres), directory(), &configure));
+    }
+    services
 }
 
 /// Keeps what was passed on.
