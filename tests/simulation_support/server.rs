@@ -125,6 +125,8 @@ impl Server {
             let mut state = self.state();
             state.links.fill(Link::default());
             state.down = Duration::ZERO;
+            // Requests that are still under way are too late.
+            state.restarts += 1;
             std::mem::take(&mut state.lost)
         };
         lost.into_iter().for_each(|tell| tell());

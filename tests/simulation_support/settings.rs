@@ -72,7 +72,7 @@ impl Settings {
         let delay = times(-3.0, 0.3);
         let (every, longest) = (times(-0.5, 0.5), times(-1.0, 0.7));
         let (interrupted, policy_longest) = (times(-2.0, 0.5), times(-2.0, 0.3));
-        let lags = !max_staleness.is_zero() && rng.random_bool(0.05);
+        let lags = !max_staleness.is_zero() && rng.random_bool(0.08);
         Self {
             nodes: rng.random_range(2..5),
             clients: rng.random_range(1..4),
@@ -102,7 +102,7 @@ impl Settings {
                 forgets: rng.random_bool(0.3),
             },
             interruptions: Interruptions {
-                likelihood: one_of(rng, [0.0, 0.03, 0.15]),
+                likelihood: one_of(rng, [0.0, 0.03, 0.1, 0.3]),
                 longest: interrupted,
             },
             policy_likelihood: one_of(rng, [0.0, 0.0, 0.2]),

@@ -212,7 +212,7 @@ impl World {
     /// others as well, though none of them waits.
     pub(crate) fn deschedule(&self) {
         const DEEPEST: usize = 3;
-        const MOST_STEPS: u32 = 30;
+        const MOST_STEPS: u32 = 60;
         let (until, steps) = {
             let mut guard = self.state();
             let state = &mut *guard;
