@@ -2,7 +2,7 @@
 
 use std::{future::poll_fn, pin::pin, task::Poll};
 
-use api_tokens::{Cache, Keyring, Token, Verifier, VerifyError, prefix};
+use api_tokens::{Cache, Keyring, Token, TokenStore, Verifier, VerifyError, WriteBatch, prefix};
 use rand::{SeedableRng, rngs::ChaCha20Rng};
 use tokio::task::{JoinSet, yield_now};
 
@@ -63,6 +63,24 @@ async fn however_many_wait_for_a_token_that_is_not_there_it_is_read_twice() {
     let refused = running.join_all().await;
     assert!(refused.iter().all(|result| matches!(result, Err(VerifyError::UnknownToken))));
     assert_eq!(node.store.finds(), 2);
+}
+
+/// Those who joined a read before a token was there do not keep it alive for those who came after.
+#[tokio::test]
+async fn a_token_that_comes_while_it_is_read_is_found_by_those_who_come_then() {
+    let node = Node::new(&HeldStore::default());
+    let elsewhere = Node::new(&HeldStore::default());
+    let token = elsewhere.create().await;
+    let found = elsewhere.store.find(&token.id()).await.unwrap().expect("a record");
+    let held = node.store.hold();
+    let before = start(&node, [&token]).await;
+    node.store.write(&WriteBatch::insert(found.record.as_ref().clone())).await.unwrap();
+    let after = start(&node, std::iter::repeat_n(&token, 9)).await;
+    assert_eq!(node.store.finds(), 1);
+    node.store.hold_no_more();
+    held.add_permits(1);
+    assert!(matches!(before.join_all().await[..], [Err(VerifyError::UnknownToken)]));
+    assert!(after.join_all().await.iter().all(Result::is_ok));
 }
 
 #[tokio::test]

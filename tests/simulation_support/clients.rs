@@ -190,7 +190,7 @@ impl Node {
                 issuer.enable(id, &admin).await.map(|it| self.is_done(&it, Seen::Enabled))
             }
             Change::Edit => {
-                let scopes = if self.world.draw(|rng| rng.random()) { "a b" } else { "a" };
+                let scopes = if self.world.draw(RngExt::random) { "a b" } else { "a" };
                 let scopes = Some(scopes.parse().expect("scopes"));
                 let edit = Edit { scopes, ..Edit::default() };
                 issuer.edit(id, &admin, edit).await.map(|it| self.is_done(&it, Seen::Narrowed))

@@ -61,7 +61,7 @@ impl Node {
         number: usize,
         world: &World,
         server: &Server,
-        settings: Settings,
+        settings: &Settings,
     ) -> (Self, Weak<()>) {
         let (ahead, rate, seed) = world.draw(|rng| {
             let drift = settings.drift;
@@ -93,7 +93,7 @@ impl Node {
         };
         let (verifier, background) = builder.build();
         let issuer = Issuer::with_rng(&verifier, ChaCha8Rng::seed_from_u64(seed));
-        let (world, server) = (world.clone(), server.clone());
+        let (world, server, settings) = (world.clone(), server.clone(), *settings);
         (Self { number, world, server, settings, clock, verifier, issuer, background }, gone)
     }
 

@@ -14,7 +14,7 @@ use super::{
     coverage::{Coverage, Seen},
     node::Node,
     server::Server,
-    settings::{Faults, Settings},
+    settings::{Fault, Faults, Settings},
     world::{World, spread},
 };
 
@@ -25,7 +25,7 @@ pub(crate) fn run(seed: u64, is_logged: bool) -> Coverage {
     world.log(|| format!("{settings:#?}"));
     let server = Server::new(world.clone(), settings.nodes, settings.network);
     let (nodes, gone): (Vec<_>, Vec<_>) = (0..settings.nodes)
-        .map(|number| Node::new(number, &world, &server, settings))
+        .map(|number| Node::new(number, &world, &server, &settings))
         .map(|(node, gone)| (Arc::new(node), gone))
         .unzip();
     let schedule =
@@ -68,7 +68,10 @@ impl Schedule {
             }
             self.spawn(node.number, make_changes(Arc::clone(node), tokens.clone()));
         }
-        self.spawn(settings.nodes, cause_faults(world.clone(), self.server.clone(), *settings));
+        self.spawn(
+            settings.nodes,
+            cause_faults(world.clone(), self.server.clone(), settings.nodes, settings.faults),
+        );
         let steps = world.steps() + settings.steps;
         world.run_until(world.now() + self.unit() * 1000, || world.steps() >= steps);
     }
@@ -151,41 +154,48 @@ async fn verify_all(node: Arc<Node>, tokens: Tokens) {
     }
 }
 
-async fn cause_faults(world: World, server: Server, settings: Settings) {
-    let Faults { every, longest, halts, cuts, restarts, forgets } = settings.faults;
+async fn cause_faults(world: World, server: Server, nodes: usize, faults: Faults) {
+    let Faults { every, longest, kinds } = faults;
     while !world.is_settling() {
         let (pause, time, node, kind, there, back) = world.draw(|rng| {
-            let node = rng.random_range(0..settings.nodes);
+            let node = rng.random_range(0..nodes);
             let direction: u8 = rng.random_range(1..4);
             let (there, back) = (direction & 1 > 0, direction & 2 > 0);
-            (spread(rng, every), spread(rng, longest), node, rng.random_range(0..4), there, back)
+            (
+                spread(rng, every),
+                spread(rng, longest),
+                node,
+                kinds[rng.random_range(0..kinds.len())],
+                there,
+                back,
+            )
         });
         world.sleep(pause).await;
         if world.is_settling() {
             break;
         }
         match kind {
-            0 if halts => {
+            Some(Fault::Halt) => {
                 world.log(|| format!("node {node} stands still for {time:?}"));
                 world.count(Seen::NodeHalted);
                 world.halt(node, world.now() + time);
             }
-            1 if cuts => {
+            Some(Fault::Cut) => {
                 world.log(|| format!("node {node} is cut off for {time:?}: {there} {back}"));
                 world.count(Seen::BlackHole);
                 server.cut(node, there, back, time);
             }
-            2 if restarts => {
+            Some(Fault::Restart) => {
                 world.log(|| format!("the store is restarted, down for {time:?}"));
                 world.count(Seen::Restart);
                 server.restart(time);
             }
-            3 if forgets => {
+            Some(Fault::Forget) => {
                 world.log(|| format!("history forgotten, another one: {there}"));
                 world.count(Seen::HistoryForgotten);
                 server.forget_history(there);
             }
-            _ => {}
+            None => {}
         }
     }
 }

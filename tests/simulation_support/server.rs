@@ -129,7 +129,9 @@ impl Server {
             state.restarts += 1;
             std::mem::take(&mut state.lost)
         };
-        lost.into_iter().for_each(|tell| tell());
+        for tell in lost {
+            tell();
+        }
     }
 
     pub(crate) async fn find(&self, node: usize, id: TokenId) -> Answer<Option<Found>> {

@@ -56,10 +56,19 @@ pub(crate) struct Faults {
     /// About so often, one of those that there are.
     pub(crate) every: Duration,
     pub(crate) longest: Duration,
-    pub(crate) halts: bool,
-    pub(crate) cuts: bool,
-    pub(crate) restarts: bool,
-    pub(crate) forgets: bool,
+    pub(crate) kinds: [Option<Fault>; 4],
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Fault {
+    /// A node stands still.
+    Halt,
+    /// A black hole between a node and the store.
+    Cut,
+    /// The store is restarted.
+    Restart,
+    /// The store forgets what has changed.
+    Forget,
 }
 
 impl Settings {
@@ -96,10 +105,12 @@ impl Settings {
             faults: Faults {
                 every,
                 longest,
-                halts: rng.random(),
-                cuts: rng.random(),
-                restarts: rng.random_bool(0.3),
-                forgets: rng.random_bool(0.3),
+                kinds: [
+                    rng.random::<bool>().then_some(Fault::Halt),
+                    rng.random::<bool>().then_some(Fault::Cut),
+                    rng.random_bool(0.3).then_some(Fault::Restart),
+                    rng.random_bool(0.3).then_some(Fault::Forget),
+                ],
             },
             interruptions: Interruptions {
                 likelihood: one_of(rng, [0.0, 0.03, 0.1, 0.3]),
