@@ -2,8 +2,6 @@
 //! driver, on one server and in one run, so that the ratio means something on any machine. And
 //! what writes cost, which is mostly the disk.
 
-#![expect(missing_docs, reason = "criterion's macros make functions without docs")]
-
 #[path = "../tests/postgres_support/mod.rs"]
 mod postgres_support;
 
