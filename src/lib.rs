@@ -150,6 +150,8 @@ pub use store::{
     NumberedEvent, PageKey, PageKeyError, Revision, StoreError, StoreErrorKind, TokenStore,
     WriteBatch,
 };
+#[cfg(feature = "postgres")]
+pub use store::{PostgresOptions, PostgresStore};
 #[cfg(feature = "sqlite")]
 pub use store::{SqliteOptions, SqliteStore};
 

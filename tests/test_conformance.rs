@@ -1,5 +1,7 @@
 //! The conformance suite on every store of this crate, each by its type and erased.
 
+mod postgres_support;
+
 use api_tokens::{DynTokenStore, MemoryStore, SqliteOptions, SqliteStore, conformance_tests};
 use tempfile::TempDir;
 
@@ -8,6 +10,14 @@ fn sqlite() -> (SqliteStore, TempDir) {
     let options = SqliteOptions::new(directory.path().join("tokens.db"));
     options.migrate().expect("migrate");
     (options.open().expect("open"), directory)
+}
+
+/// Ends the test where there is no server.
+macro_rules! postgres {
+    ($make:expr) => {{
+        let Some(store) = postgres_support::store().await else { return };
+        (($make)(store), ())
+    }};
 }
 
 mod memory {
@@ -42,6 +52,24 @@ mod sqlite_erased {
             (DynTokenStore::new(store), directory)
         }
     }
+}
+
+mod postgres_current_thread {
+    use super::*;
+    conformance_tests! { #[tokio::test] postgres!(|store| store) }
+}
+
+mod postgres_multi_thread {
+    use super::*;
+    conformance_tests! {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+        postgres!(|store| store)
+    }
+}
+
+mod postgres_erased {
+    use super::*;
+    conformance_tests! { #[tokio::test] postgres!(DynTokenStore::new) }
 }
 
 /// The macro lists the functions by hand; a promise that is not listed is not tested.

@@ -1,8 +1,5 @@
 //! SQLite, the embedded default.
 
-mod event;
-mod reader;
-mod row;
 mod schema;
 mod threads;
 
@@ -16,7 +13,10 @@ use std::{
 };
 
 use jiff::Timestamp;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params_from_iter};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension, ToSql, params_from_iter,
+    types::ToSqlOutput,
+};
 
 use self::{
     schema::{Schema, Statements},
@@ -25,6 +25,7 @@ use self::{
 use super::{
     Change, Changes, Cursor, EventNumber, Found, ListFilter, NumberedEvent, PageKey, Revision,
     StoreError, StoreErrorKind, TokenStore, WriteBatch,
+    row::{self, Unreadable, Value},
 };
 use crate::{Event, TokenId, TokenRecord, Usage};
 
@@ -354,7 +355,7 @@ impl TokenStore for SqliteStore {
                 let mut record =
                     connection.prepare_cached(&statements.record_usage).map_err(&error)?;
                 for usage in &batch {
-                    record.execute(params_from_iter(event::usage_values(usage))).map_err(&error)?;
+                    record.execute(params_from_iter(row::usage_values(usage))).map_err(&error)?;
                 }
                 Ok(())
             })
@@ -375,7 +376,7 @@ impl TokenStore for SqliteStore {
                 for id in ids {
                     let mut rows = read.query([id.as_str()]).map_err(&error)?;
                     if let Some(row) = rows.next().map_err(&error)? {
-                        usages.push(event::usage(row, &statements.usage_table)?);
+                        usages.push(row::usage(row, &statements.usage_table)?);
                     }
                 }
                 Ok(usages)
@@ -402,7 +403,7 @@ impl TokenStore for SqliteStore {
                     read.query((token.as_str(), before, bounded(limit))).map_err(&error)?;
                 let mut events = Vec::new();
                 while let Some(row) = rows.next().map_err(&error)? {
-                    events.push(event::event(row, &statements.event_table)?);
+                    events.push(row::event(row, &statements.event_table)?);
                 }
                 Ok(events)
             })
@@ -428,11 +429,13 @@ impl TokenStore for SqliteStore {
     }
 }
 
+type Values = [Value; row::COLUMNS.len()];
+
 /// A batch as the thread takes it: owned, its records as values of their rows.
 struct Write {
     expectations: Vec<(TokenId, Option<u32>)>,
-    inserts: Vec<row::Values>,
-    updates: Vec<(TokenId, row::Values)>,
+    inserts: Vec<Values>,
+    updates: Vec<(TokenId, Values)>,
     events: Vec<Event>,
 }
 
@@ -476,7 +479,7 @@ impl Write {
         }
         for event in self.events {
             let mut append = connection.prepare_cached(&statements.append_event)?;
-            append.execute(params_from_iter(event::event_values(&event)))?;
+            append.execute(params_from_iter(row::event_values(&event)))?;
         }
         Ok(true)
     }
@@ -562,6 +565,30 @@ fn error_of(
         _ => StoreErrorKind::Other,
     };
     StoreError::new(kind, context).with_source(error)
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        match self {
+            Self::Text(text) => text.to_sql(),
+            Self::Integer(integer) => integer.to_sql(),
+            Self::Flag(flag) => flag.to_sql(),
+        }
+    }
+}
+
+impl row::Row for rusqlite::Row<'_> {
+    fn text(&self, index: usize) -> Result<Option<&str>, Unreadable> {
+        self.get_ref(index).ok().and_then(|value| value.as_str_or_null().ok()).ok_or(Unreadable)
+    }
+
+    fn integer(&self, index: usize) -> Result<Option<i64>, Unreadable> {
+        self.get_ref(index).ok().and_then(|value| value.as_i64_or_null().ok()).ok_or(Unreadable)
+    }
+
+    fn flag(&self, index: usize) -> Result<Option<bool>, Unreadable> {
+        Ok(self.integer(index)?.map(|integer| integer != 0))
+    }
 }
 
 impl fmt::Debug for SqliteStore {

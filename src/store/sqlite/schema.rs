@@ -2,11 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, types::Value};
 
-use super::{
-    event::{EVENT_COLUMNS, USAGE_COLUMNS},
-    failed,
-    row::COLUMNS,
-};
+use super::failed;
+use crate::store::row::{COLUMNS, EVENT_COLUMNS, USAGE_COLUMNS, names};
 use crate::{ListFilter, PageKey, StoreError, StoreErrorKind};
 
 /// The newest migration that this version of the crate knows, and needs.
@@ -145,12 +142,12 @@ pub(super) struct Statements {
 impl Statements {
     pub(super) fn new(schema: &Schema) -> Self {
         let prefix = &schema.prefix;
-        let columns = COLUMNS.join(", ");
+        let columns = names(&COLUMNS);
         let parameters = numbered(COLUMNS.len());
         let assignments: Vec<String> =
-            COLUMNS.iter().zip(1..).map(|(column, i)| format!("{column} = ?{i}")).collect();
+            COLUMNS.iter().zip(1..).map(|((column, _), i)| format!("{column} = ?{i}")).collect();
         let assignments = assignments.join(", ");
-        let (event_columns, usage_columns) = (EVENT_COLUMNS.join(", "), USAGE_COLUMNS.join(", "));
+        let (event_columns, usage_columns) = (names(&EVENT_COLUMNS), names(&USAGE_COLUMNS));
         let event_parameters = numbered(EVENT_COLUMNS.len() - 1);
         Self {
             token_table: format!("{prefix}token"),
@@ -230,7 +227,7 @@ impl Statements {
         values.push(Value::from(limit));
         let query = format!(
             "SELECT {} FROM {} WHERE true{conditions} ORDER BY created_at DESC, id DESC LIMIT ?",
-            COLUMNS.join(", "),
+            names(&COLUMNS),
             self.token_table,
         );
         (query, values)
