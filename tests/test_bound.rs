@@ -144,7 +144,6 @@ async fn on_postgres(database: Database) -> Vec<Row> {
     rows.push(database.windows("listeners terminated", &settings, &terminated).await);
     let silent = weather(Weather { to_listener: Flow::Stopped, ..Weather::default() });
     rows.push(database.windows("notifications lost", &settings, &silent).await);
-/*CUT*/
     let stopped = Flow::Stopped;
     let to = Weather { to_server: stopped, ..Weather::default() };
     let from = Weather { from_server: stopped, to_listener: stopped, ..Weather::default() };
@@ -335,13 +334,13 @@ impl Stopped {
     const AT_A_TIME: usize = 4;
 
     async fn run(self, settings: &Settings, revoker: &Store) -> Row {
-        let (name, dawdles) = match self {
-            Self::Anywhere => ("verifiers stopped", false),
-            Self::Dawdling => ("verifiers stopped before the check", true),
-            Self::Waiting => ("verifiers stopped during polls", false),
+        // As short as it can be, so that there are many rounds.
+        let short = MAX_STALENESS / 2;
+        let (name, dawdles, max_staleness) = match self {
+            Self::Anywhere => ("verifiers stopped", false, short),
+            Self::Dawdling => ("verifiers stopped before the check", true, short),
+            Self::Waiting => ("verifiers stopped during polls", false, MAX_STALENESS),
         };
-        // Short, so that there are many rounds.
-        let max_staleness = MAX_STALENESS / 2;
         let settings = Settings { dawdles, max_staleness, ..settings.clone() };
         let mut rig = Rig::start(name, &settings, revoker).await;
         let stops = Scale::of_this_run().stops;

@@ -80,7 +80,8 @@ impl Node {
     pub(crate) async fn stop(self) {
         let Self { input, output, mut process } = self;
         drop(input);
-        let status = timeout(PATIENCE, process.wait()).await.expect("it ends").expect("wait for it");
+        let status =
+            timeout(PATIENCE, process.wait()).await.expect("it ends").expect("wait for it");
         drop(output);
         assert!(status.success(), "a verifier: {status}");
     }

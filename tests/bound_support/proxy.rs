@@ -95,11 +95,17 @@ async fn connect(client: TcpStream, server: SocketAddr, weather: watch::Sender<W
     let (from_server, to_server) = server.into_split();
     let is_listener = watch::Sender::new(false);
     tokio::join!(
-        carry(from_client, to_server, &weather, |weather| weather.to_server, |bytes| {
-            if bytes.windows(6).any(|word| word == b"LISTEN") {
-                is_listener.send_replace(true);
+        carry(
+            from_client,
+            to_server,
+            &weather,
+            |weather| weather.to_server,
+            |bytes| {
+                if bytes.windows(6).any(|word| word == b"LISTEN") {
+                    is_listener.send_replace(true);
+                }
             }
-        }),
+        ),
         carry(
             from_server,
             to_client,

@@ -52,7 +52,8 @@ impl Rig {
     pub(crate) async fn start(fault: &str, settings: &Settings, revoker: &Store) -> Self {
         let store = revoker.open().await;
         let cache = Cache::new().max_staleness(settings.max_staleness);
-        let (verifier, _) = Verifier::builder(prefix!("bound"), &keyring(), store).cache(cache).build();
+        let (verifier, _) =
+            Verifier::builder(prefix!("bound"), &keyring(), store).cache(cache).build();
         let row = Row {
             store: match revoker {
                 Store::Postgres { .. } => "PostgreSQL",
@@ -177,7 +178,12 @@ impl Rig {
         });
     }
 
-    async fn end(&mut self, acknowledged: &[Acknowledged], living: usize, cut_off: Option<Duration>) {
+    async fn end(
+        &mut self,
+        acknowledged: &[Acknowledged],
+        living: usize,
+        cut_off: Option<Duration>,
+    ) {
         let ended = now();
         for node in &mut self.nodes {
             node.recover().await;

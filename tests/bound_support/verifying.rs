@@ -121,10 +121,8 @@ pub(crate) async fn verify_until_the_input_ends() {
     let cache =
         Cache::new().max_staleness(settings.max_staleness).poll_interval(settings.poll_interval);
     let clock = TestClock { dawdles: settings.dawdles, jumps: settings.clock_jumps };
-    let (verifier, background) = Verifier::builder(prefix!("bound"), &keyring(), store)
-        .cache(cache)
-        .clock(clock)
-        .build();
+    let (verifier, background) =
+        Verifier::builder(prefix!("bound"), &keyring(), store).cache(cache).clock(clock).build();
     let verifying = Arc::new(Verifying {
         verifier,
         max_staleness: settings.max_staleness,
@@ -133,8 +131,7 @@ pub(crate) async fn verify_until_the_input_ends() {
     let (commands, mut next) = tokio::sync::mpsc::unbounded_channel();
     std::thread::spawn(move || {
         for line in std::io::stdin().lines() {
-            let command: Command =
-                serde_json::from_str(&line.expect("a line")).expect("a command");
+            let command: Command = serde_json::from_str(&line.expect("a line")).expect("a command");
             if commands.send(command).is_err() {
                 return;
             }
@@ -194,8 +191,11 @@ impl Verifying {
                     };
                     tokens.into_iter().map(subject).collect()
                 };
-                let batch =
-                    Batch { doomed: subjects(doomed), living: subjects(living), ..Batch::default() };
+                let batch = Batch {
+                    doomed: subjects(doomed),
+                    living: subjects(living),
+                    ..Batch::default()
+                };
                 self.begin(batch);
                 let batch = self.batch();
                 self.wait(|| batch.subjects().all(|subject| subject.seen.is_warm())).await;
@@ -204,8 +204,7 @@ impl Verifying {
             Command::Recover => {
                 let (batch, since) = (self.batch(), now());
                 self.wait(|| {
-                    let is_revoked =
-                        |subject: &Arc<Subject>| subject.seen.is_revoked_since(since);
+                    let is_revoked = |subject: &Arc<Subject>| subject.seen.is_revoked_since(since);
                     let lives = |subject: &Arc<Subject>| subject.seen.is_from_memory_since(since);
                     batch.doomed.iter().all(is_revoked) && batch.living.iter().all(lives)
                 })
