@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     Event, EventKind, IssuerError, StoreError, StoreErrorKind, TokenId, TokenRecord, TokenStore,
     WriteBatch,
-    pending::{Pending, Task},
+    pending::{EVENTS_PER_TICK, Pending, Task},
     shared::{ROUNDS, Shared, advance},
 };
 
@@ -26,6 +26,21 @@ const REUSE_REPORTED_FOR: SignedDuration = SignedDuration::from_hours(1);
 /// A store that is slow or fails delays this work and nothing else: what could not be written
 /// stays in memory, within bounds, and is tried again. What is in memory is lost when the process
 /// dies: at most the usage since the last write.
+///
+/// # Metrics
+///
+/// With the feature `metrics`, each tick records for the facade of the crate `metrics`, each labelled
+/// with the `prefix` of the tokens:
+///
+/// - `api_tokens_verifications_total`, a counter, labelled with the `outcome`: `accepted`, or the
+///   [`RefusalReason`](crate::RefusalReason) as text. A request that was accepted and then lacked a
+///   scope counts as both.
+/// - with a cache, the counters `api_tokens_cache_hits_total`, `api_tokens_cache_misses_total`,
+///   `api_tokens_cache_lease_expirations_total`, and the gauges `api_tokens_cache_tokens`,
+///   `api_tokens_cache_feed_age_seconds` and `api_tokens_cache_lease_seconds`: what
+///   `CacheHealth` has.
+///
+/// `MeteredStore` adds how long the store takes. Of all this, a verification pays for one counter.
 pub struct Background<S> {
     shared: Arc<Shared<S>>,
     usage_interval: SignedDuration,
@@ -80,7 +95,7 @@ impl<S: TokenStore> Background<S> {
     async fn work(&self, all: bool) -> Result<(), StoreError> {
         let shared = Arc::clone(&self.shared);
         let Some(pending) = &shared.pending else { return Ok(()) };
-        self.report_refusals(pending);
+        self.report_counts(pending);
         // Usage first: one call writes that of many tokens, and each task is a call of its own.
         let usage = self.write_usage(pending, all).await;
         let tasks = self.perform_tasks(pending).await;
@@ -104,10 +119,23 @@ impl<S: TokenStore> Background<S> {
         result
     }
 
-    fn report_refusals(&self, pending: &Pending) {
-        for (reason, count) in pending.refusals.suppressed() {
-            let kind = EventKind::RefusalsSuppressed { reason, count };
-            self.shared.sink.record(&Event::general(self.shared.now(), None, kind));
+    /// Tells what was counted since the last tick.
+    fn report_counts(&self, pending: &Pending) {
+        #[cfg(feature = "metrics")]
+        let figures = crate::metered::Figures::of(self.shared.prefix);
+        for (reason, count) in pending.refusals.take() {
+            #[cfg(feature = "metrics")]
+            figures.refused(reason, count);
+            if let Some(count @ 1..) = count.checked_sub(EVENTS_PER_TICK) {
+                let kind = EventKind::RefusalsSuppressed { reason, count };
+                self.shared.sink.record(&Event::general(self.shared.now(), None, kind));
+            }
+        }
+        #[cfg(feature = "metrics")]
+        figures.accepted(pending.accepted.take());
+        #[cfg(all(feature = "metrics", feature = "cache"))]
+        if let Some(cache) = &self.shared.cache {
+            figures.cache(&cache.health(&*self.shared.clock));
         }
     }
 
@@ -245,7 +273,7 @@ impl<S: TokenStore> Background<S> {
             let mut ticks = pin!(async {
                 let mut is_delayed = false;
                 loop {
-                    self.report_refusals(pending);
+                    self.report_counts(pending);
                     let done = self.write_usage(pending, false).await;
                     self.report_delay(&mut is_delayed, done);
                     sleep(TICK).await;

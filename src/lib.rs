@@ -55,6 +55,7 @@
 //! - `cache`: `Cache`, verification from memory that a revocation ends everywhere within a stated
 //!   time; switches `tokio` on.
 //! - `tokio`: `Background::run_until`, which does on tokio what no request should wait for.
+//! - `metrics`: figures for operators, for the facade of the crate `metrics`.
 //! - `tower`: `BearerLayer`, for HTTP and gRPC.
 //! - `axum`: extractors for axum 0.8, with required scopes; switches `tower` on.
 //! - `testing`: the conformance suite for stores, and a manual clock.
@@ -88,6 +89,8 @@ mod import;
 mod issuer;
 mod keyring;
 mod metadata;
+#[cfg(feature = "metrics")]
+mod metered;
 mod owner;
 mod pending;
 mod prefix;
@@ -154,6 +157,9 @@ pub use store::{
 pub use store::{PostgresOptions, PostgresStore};
 #[cfg(feature = "sqlite")]
 pub use store::{SqliteOptions, SqliteStore};
+
+#[cfg(feature = "metrics")]
+pub use metered::MeteredStore;
 
 // HTTP, independent of any framework.
 pub use answer::{Answer, Realm, RealmError};

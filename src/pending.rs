@@ -13,11 +13,13 @@ use crate::{RefusalReason, TokenDigest, TokenId, usage::UsageTracker};
 const MAX_TASKS: usize = 10_000;
 
 /// How many refusals of one reason have an event in one tick.
-const EVENTS_PER_TICK: u64 = 10;
+pub(crate) const EVENTS_PER_TICK: u64 = 10;
 
 pub(crate) struct Pending {
     pub(crate) usage: UsageTracker,
     pub(crate) refusals: Refusals,
+    #[cfg(feature = "metrics")]
+    pub(crate) accepted: Accepted,
     tasks: Mutex<HashMap<Key, Task>>,
     #[cfg(feature = "tokio")]
     pub(crate) wake: tokio::sync::Notify,
@@ -41,6 +43,8 @@ impl Pending {
         Self {
             usage: UsageTracker::new(usage_capacity),
             refusals: Refusals::default(),
+            #[cfg(feature = "metrics")]
+            accepted: Accepted::default(),
             tasks: Mutex::default(),
             #[cfg(feature = "tokio")]
             wake: tokio::sync::Notify::new(),
@@ -86,11 +90,35 @@ impl Refusals {
         before.is_some_and(|before| before < EVENTS_PER_TICK)
     }
 
-    /// Begins another tick. Returns how many refusals in the last one had no event.
-    pub(crate) fn suppressed(&self) -> impl Iterator<Item = (RefusalReason, u64)> {
-        RefusalReason::ALL.into_iter().zip(&self.0).filter_map(|(reason, count)| {
-            let suppressed = count.swap(0, Ordering::Relaxed).saturating_sub(EVENTS_PER_TICK);
-            (suppressed > 0).then_some((reason, suppressed))
-        })
+    /// Begins another tick. Returns how many of each reason there were in the last one.
+    pub(crate) fn take(&self) -> impl Iterator<Item = (RefusalReason, u64)> {
+        RefusalReason::ALL
+            .into_iter()
+            .zip(&self.0)
+            .map(|(reason, count)| (reason, count.swap(0, Ordering::Relaxed)))
+            .filter(|(_, count)| *count > 0)
+    }
+}
+
+/// Counts what many requests do at once: by token, so that they do not all write to one place.
+#[cfg(feature = "metrics")]
+#[derive(Default)]
+pub(crate) struct Accepted(crate::sharded::Sharded<Counter>);
+
+/// Alone in its cache line.
+#[cfg(feature = "metrics")]
+#[derive(Default)]
+#[repr(align(64))]
+struct Counter(AtomicU64);
+
+#[cfg(feature = "metrics")]
+impl Accepted {
+    pub(crate) fn count(&self, id: &TokenId) {
+        self.0.of(id).0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many there were since this was last asked.
+    pub(crate) fn take(&self) -> u64 {
+        self.0.iter().map(|counter| counter.0.swap(0, Ordering::Relaxed)).sum()
     }
 }

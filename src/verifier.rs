@@ -253,6 +253,8 @@ impl<S: TokenStore> Verifier<S> {
 
     fn note_use(&self, verified: &Verified, client: Client<'_>) {
         let Some(pending) = &self.shared.pending else { return };
+        #[cfg(feature = "metrics")]
+        pending.accepted.count(&verified.id());
         pending.usage.note(verified.id(), client, || self.shared.clock.now());
         if verified.record().rotation.is_some_and(|rotation| rotation.retires_predecessor) {
             pending.add(verified.id(), Task::RetirePredecessor);

@@ -1,6 +1,8 @@
 //! What the conformance suite does not show of the stores of this crate: what other threads see
 //! of a batch, and how many changes and events are kept.
 
+mod postgres_support;
+
 use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::{Duration, Instant},
@@ -15,7 +17,11 @@ use jiff::Timestamp;
 const FOR: Duration = Duration::from_millis(500);
 
 fn run<F: Future>(future: F) -> F::Output {
-    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(future)
 }
 
 /// Ids that begin differently, since a store may have a lock for each beginning.
@@ -197,5 +203,14 @@ fn sqlite() {
         let options = SqliteOptions::new(directory.path().join("tokens.db"));
         options.migrate().expect("migrate");
         check(&DynTokenStore::new(options.open().expect("open")));
+    }
+}
+
+#[test]
+fn postgres() {
+    let keeps_the_latest = |store: &DynTokenStore| run(the_latest_are_kept(store, true));
+    for check in [a_batch_is_seen_whole, usage_is_seen_whole, keeps_the_latest] {
+        let Some(store) = postgres_support::blocking_store() else { return };
+        check(&DynTokenStore::new(store));
     }
 }

@@ -1,4 +1,4 @@
-//! The life of a token, on both stores, and from memory by way of a cache.
+//! The life of a token, on every store, and from memory by way of a cache.
 
 mod attenuation;
 mod background;
@@ -13,6 +13,9 @@ mod repeat;
 mod rotation;
 mod transitions;
 mod usage;
+
+#[path = "../postgres_support/mod.rs"]
+mod postgres_support;
 
 use std::{
     pin::pin,
@@ -120,26 +123,30 @@ trait Configure: Fn(VerifierBuilder<Store>) -> VerifierBuilder<Store> {}
 impl<F: Fn(VerifierBuilder<Store>) -> VerifierBuilder<Store>> Configure for F {}
 
 /// One on each store, and one that verifies from memory whenever it may.
-fn services() -> [Service; 3] {
+fn services() -> Vec<Service> {
     services_with(|builder| builder)
 }
 
-fn services_with(configure: impl Configure) -> [Service; 3] {
+fn services_with(configure: impl Configure) -> Vec<Service> {
     let directory = || tempfile::tempdir().expect("a temporary directory");
     let file = directory();
     let options = SqliteOptions::new(file.path().join("tokens.db"));
     options.migrate().expect("migrate");
     let sqlite = options.open().expect("open");
-    let cache = Cache::new().max_staleness(Duration::from_secs(60 * 60));
-    let cached = |builder| configure(builder).cache(cache);
     let memory = || DynTokenStore::new(MemoryStore::new());
-    let cached = Service::new(memory(), directory(), cached);
+    let cache = Cache::new().max_staleness(Duration::from_secs(60 * 60));
+    let cached = Service::new(memory(), directory(), |builder| configure(builder).cache(cache));
     cached.poll();
-    [
+    let mut services = vec![
         Service::new(memory(), directory(), &configure),
         Service::new(DynTokenStore::new(sqlite), file, &configure),
         cached,
-    ]
+    ];
+    // None where there is no server.
+    if let Some(postgres) = postgres_support::blocking_store() {
+        services.push(Service::new(DynTokenStore::new(postgres), directory(), &configure));
+    }
+    services
 }
 
 /// Keeps what was passed on.

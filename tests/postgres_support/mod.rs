@@ -34,6 +34,19 @@ pub async fn store() -> Option<PostgresStore> {
     Some(options.open().await.expect("open"))
 }
 
+/// An empty store on the shared server, for any runtime, also if none runs here. It does not
+/// listen.
+pub fn blocking_store() -> Option<PostgresStore> {
+    let options = options()?.notifications(false);
+    let open = async move {
+        options.migrate().await.expect("migrate");
+        options.open().await.expect("open")
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let open = std::thread::spawn(move || runtime.expect("a runtime").block_on(open));
+    Some(open.join().expect("an open store"))
+}
+
 /// The server that the tests of this program share. Whoever stops or kills a server starts its own.
 pub fn shared() -> Option<&'static Server> {
     static SHARED: LazyLock<Option<Server>> = LazyLock::new(Server::start);

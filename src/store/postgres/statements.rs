@@ -42,17 +42,18 @@ impl Statements {
         let (event_columns, usage_columns) = (names(&EVENT_COLUMNS), names(&USAGE_COLUMNS));
         Self {
             // Joined to the head, so that there is a row that tells about the server even if there
-            // is no record.
+            // is no record. By its key, so that the planner knows there is but one: it plans for
+            // thousands of rows in a table that it knows nothing of, and compiles the plan.
             find: format!(
                 "SELECT {token_columns}, h.revision, {recovery} \
-                 FROM {head} h LEFT JOIN {token} t ON t.id = $1"
+                 FROM {head} h LEFT JOIN {token} t ON t.id = $1 WHERE h.one = 1"
             ),
             changes: format!(
                 "SELECT c.revision, c.id, h.incarnation, h.revision, h.tableoid::bigint, \
                  {recovery}, (SELECT {timeline}), (SELECT {system}) \
                  FROM {head} h LEFT JOIN LATERAL (SELECT revision, id FROM {change} \
                  WHERE revision > $1 AND revision <= h.revision ORDER BY revision LIMIT $2) c \
-                 ON true ORDER BY c.revision"
+                 ON true WHERE h.one = 1 ORDER BY c.revision"
             ),
             forget_changes: format!("DELETE FROM {change} WHERE revision <= $1"),
             record_usage: format!(
@@ -171,7 +172,7 @@ impl Statements {
             let all = written.join(" + ");
             parts.push(format!(
                 "head AS (UPDATE {head} SET revision = revision + \
-                 cardinality(${updated_ids}::text[]) WHERE {yes} AND {all} >= 0 \
+                 cardinality(${updated_ids}::text[]) WHERE one = 1 AND {yes} AND {all} >= 0 \
                  RETURNING revision), \
                  noted AS (INSERT INTO {change} (revision, id) \
                  SELECT head.revision - cardinality(${updated_ids}::text[]) + place, given.id \

@@ -1,0 +1,104 @@
+//! What is recorded for the `metrics` facade.
+
+use std::{
+    collections::BTreeMap,
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+use api_tokens::{
+    Actor, Cache, Issuer, Keyring, MemoryStore, MeteredStore, NewToken, TokenStore, Verifier,
+    WriteBatch, prefix,
+};
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+
+/// Polls once: a store in memory never makes anyone wait.
+fn now<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("a store in memory made a future wait"),
+    }
+}
+
+/// The counters and gauges that were recorded since the last time, and how often each histogram was.
+fn recorded(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
+    let snapshot = snapshotter.snapshot().into_vec();
+    snapshot
+        .into_iter()
+        .map(|(key, _, _, value)| {
+            let (_, key) = key.into_parts();
+            let (name, labels) = key.into_parts();
+            let labels: Vec<String> = labels.iter().map(|l| l.value().to_owned()).collect();
+            #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+            let value = match value {
+                DebugValue::Counter(count) => count as f64,
+                DebugValue::Gauge(value) => value.into_inner(),
+                DebugValue::Histogram(values) => values.len() as f64,
+            };
+            (format!("{} {}", name.as_str(), labels.join(" ")), value)
+        })
+        .collect()
+}
+
+#[test]
+fn a_tick_records_what_happened_since_the_last() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    metrics::with_local_recorder(&recorder, || {
+        let ann: Actor = "ann".parse().expect("an actor");
+        let store = MeteredStore::new(MemoryStore::new());
+        let (verifier, mut background) =
+            Verifier::builder(prefix!("acme_live"), &Keyring::unkeyed(), store.clone())
+                .cache(Cache::new())
+                .build();
+        now(background.poll_changes()).expect("poll");
+        let issuer = Issuer::new(&verifier);
+        let new = NewToken::new(
+            "acme".parse().expect("a project"),
+            "ann".parse().expect("an owner"),
+            "a token".parse().expect("a name"),
+        );
+        let token = now(issuer.create(new, &ann)).expect("create").token;
+        for _ in 0..5 {
+            now(verifier.verify(token.expose_secret().as_bytes())).expect("accepted");
+        }
+        for _ in 0..30 {
+            now(verifier.verify(b"garbage")).expect_err("refused");
+        }
+        now(issuer.revoke(token.id(), &ann, None)).expect("revoke");
+        now(verifier.verify(token.expose_secret().as_bytes())).expect_err("revoked");
+        now(store.write(&WriteBatch::update(
+            now(store.find(&token.id())).expect("find").expect("a record").record.as_ref().clone(),
+        )))
+        .expect_err("a conflict");
+        now(background.tick()).expect("tick");
+
+        let figures = recorded(&snapshotter);
+        let figure = |name: &str| figures.get(name).copied();
+        for (name, value) in [
+            ("api_tokens_verifications_total acme_live accepted", 5.0),
+            ("api_tokens_verifications_total acme_live malformed", 30.0),
+            ("api_tokens_verifications_total acme_live revoked", 1.0),
+            ("api_tokens_cache_hits_total acme_live", 4.0),
+            ("api_tokens_cache_misses_total acme_live", 2.0),
+            ("api_tokens_cache_lease_expirations_total acme_live", 0.0),
+            ("api_tokens_cache_tokens acme_live", 1.0),
+            ("api_tokens_store_duration_seconds changes_since ok", 1.0),
+            // Two by verifications, one to revoke, one above.
+            ("api_tokens_store_duration_seconds find ok", 4.0),
+            ("api_tokens_store_duration_seconds write ok", 2.0),
+            ("api_tokens_store_duration_seconds write conflict", 1.0),
+            ("api_tokens_store_duration_seconds record_usage ok", 1.0),
+        ] {
+            assert_eq!(figure(name), Some(value), "{name} in {figures:#?}");
+        }
+        let lease = figure("api_tokens_cache_lease_seconds acme_live").expect("a lease");
+        let age = figure("api_tokens_cache_feed_age_seconds acme_live").expect("an age");
+        assert!(age >= 0.0 && (0.0..=1.0).contains(&lease), "{age} {lease}");
+
+        now(background.tick()).expect("tick");
+        let figures = recorded(&snapshotter);
+        let accepted = figures.get("api_tokens_verifications_total acme_live accepted");
+        assert_eq!(accepted, Some(&0.0), "{figures:#?}");
+    });
+}
