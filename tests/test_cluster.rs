@@ -1,0 +1,251 @@
+//! Three PostgreSQL nodes under Patroni fail over under load: nothing that was acknowledged is lost,
+//! no revoked token comes back, and a history that did lose something is noticed.
+//!
+//! Needs PostgreSQL, Patroni and etcd; `docs/postgresql-cluster.md` says what it shows.
+
+mod cluster_support;
+
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use api_tokens::{
+    Actor, Changes, Cursor, Issuer, Keyring, MasterKey, NewToken, PostgresOptions, PostgresStore,
+    Revision, Status, Token, TokenStore, Verifier, VerifyError, prefix,
+};
+use cluster_support::{Cluster, HEALTHY, load::Load, say};
+use tokio_postgres::NoTls;
+
+/// For the ttl, for all that Patroni tries before it gives a node up, and for a busy machine.
+const FAILOVER_WITHIN: Duration = Duration::from_secs(90);
+/// Of load, before a fault and after it.
+const A_WHILE: Duration = Duration::from_secs(2);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_cluster_loses_nothing_and_tells_what_it_lost() {
+    let cluster = match Cluster::start() {
+        Ok(cluster) => cluster,
+        Err(problem) => {
+            let required = std::env::var_os("CI").is_some_and(|ci| ci == "true");
+            assert!(!required, "{problem}");
+            return say(&format!("SKIPPED: the cluster: {problem}"));
+        }
+    };
+    let options = PostgresOptions::new(cluster.url());
+    options.migrate().await.expect("migrate");
+    // One client for all: it is never restarted.
+    let store = options.open().await.expect("open");
+    let key: Vec<u8> = (0..32).collect();
+    let keyring = Keyring::new(MasterKey::from_bytes(&key).expect("a key"));
+    let verifier = Verifier::new(prefix!("cluster"), &keyring, store.clone());
+    let service = Service { cluster, store, verifier };
+
+    service.switch_over().await;
+    service.kill_the_primary().await;
+    service.freeze_the_primary().await;
+    service.lose_a_revocation().await;
+}
+
+struct Service {
+    cluster: Cluster,
+    store: PostgresStore,
+    verifier: Verifier<PostgresStore>,
+}
+
+impl Service {
+    /// Somebody asks Patroni for another primary.
+    async fn switch_over(&self) {
+        let (load, _) = self.load().await;
+        let fault = Instant::now();
+        self.cluster.command("switchover", &[]).await;
+        load.wait_for_writes(FAILOVER_WITHIN).await;
+        self.cluster.wait_for(HEALTHY).await;
+        self.finish("switchover", load, fault, None).await;
+    }
+
+    /// The primary's machine loses power.
+    async fn kill_the_primary(&self) {
+        let (load, primary) = self.load().await;
+        let fault = Instant::now();
+        self.cluster.command("kill", &[&primary]).await;
+        load.wait_for_writes(FAILOVER_WITHIN).await;
+        self.cluster.command("revive", &[&primary]).await;
+        self.cluster.wait_for(HEALTHY).await;
+        self.finish("killed primary", load, fault, None).await;
+    }
+
+    /// The primary's machine is paused, loses its place, and comes back believing that it has it.
+    async fn freeze_the_primary(&self) {
+        let (load, primary) = self.load().await;
+        let fault = Instant::now();
+        let old = OldPrimary::watch(self.cluster.url_of(&primary)).await;
+        self.cluster.command("freeze", &[&primary]).await;
+        load.wait_for_writes(FAILOVER_WITHIN).await;
+        tokio::time::sleep(A_WHILE).await;
+        let (revision, thaw) = (self.head().await.revision, Instant::now());
+        self.cluster.command("thaw", &[&primary]).await;
+        tokio::time::sleep(A_WHILE).await;
+        self.cluster.wait_for(HEALTHY).await;
+        let stale = old.stale_answers(revision, thaw).await;
+        let window = stale.first().zip(stale.last()).map(|(first, last)| (*first, *last));
+        let lasted = window.map_or(Duration::ZERO, |(first, last)| last - first).as_millis();
+        say(&format!("thawed primary: {} stale answers within {lasted} ms", stale.len()));
+        self.finish("frozen primary", load, fault, window.map(|(_, last)| (fault, last))).await;
+    }
+
+    /// The machines fail one after the other, and are not synchronous any more: what was
+    /// acknowledged last is lost, which no database can prevent and each reader has to be told.
+    async fn lose_a_revocation(&self) {
+        let without = r#"{"synchronous_mode": false, "synchronous_mode_strict": false}"#;
+        self.cluster.command("configure", &[without]).await;
+        self.cluster.wait_for(["replica", "replica"]).await;
+        let primary = self.cluster.node("leader").await;
+        self.wait_until_asynchronous(&primary).await;
+        let nodes = self.cluster.status().await;
+        let standbys = nodes.iter().map(|node| &*node.name).filter(|name| **name != *primary);
+        let standbys: Vec<&str> = standbys.collect();
+
+        let issuer = Issuer::new(&self.verifier);
+        let ann: Actor = "ann".parse().expect("an actor");
+        let (lost, later) = (self.create(&issuer, &ann).await, self.create(&issuer, &ann).await);
+        let reached = self.revision_of(&primary).await;
+        for standby in &standbys {
+            self.wait_until_replicated(standby, &reached).await;
+        }
+        for standby in &standbys {
+            self.cluster.command("kill", &[standby]).await;
+        }
+        issuer.revoke(lost.id(), &ann, None).await.expect("revoke");
+        let cursor = self.head().await;
+        self.cluster.command("kill", &[&primary]).await;
+        for standby in &standbys {
+            self.cluster.command("revive", &[standby]).await;
+        }
+        let began = Instant::now();
+        // As many changes as were lost, so that the revision alone tells nothing.
+        while let Err(error) = issuer.revoke(later.id(), &ann, None).await {
+            assert!(began.elapsed() < FAILOVER_WITHIN, "{error}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+
+        let accepted = self.verifier.verify(lost.expose_secret().as_bytes()).await;
+        assert!(accepted.is_ok(), "nothing was lost, so this test shows nothing: {accepted:?}");
+        let refused = self.verifier.verify(later.expose_secret().as_bytes()).await;
+        let revoked = |error: &VerifyError| {
+            matches!(error, VerifyError::NotActive { status: Status::Revoked, .. })
+        };
+        assert!(refused.as_ref().is_err_and(revoked), "{refused:?}");
+        let head = self.head().await;
+        assert_eq!(head.revision, cursor.revision);
+        assert_ne!(head.incarnation, cursor.incarnation);
+        let changes = self.store.changes_since(Some(&cursor), 10).await.expect("changes");
+        assert_eq!(changes, Changes::Reset { next: head });
+        say("lost history: noticed");
+    }
+
+    async fn load(&self) -> (Load, String) {
+        let load = Load::start(&self.verifier, &self.store);
+        tokio::time::sleep(A_WHILE).await;
+        (load, self.cluster.node("leader").await)
+    }
+
+    /// `except` is when an old primary answered; whatever is read meanwhile may be stale.
+    async fn finish(
+        &self,
+        what: &str,
+        load: Load,
+        fault: Instant,
+        except: Option<(Instant, Instant)>,
+    ) {
+        tokio::time::sleep(A_WHILE).await;
+        let ledger = load.stop().await;
+        let held = ledger.check(&self.verifier, what).await;
+        let outage = ledger.longest_outage(fault).as_secs_f64();
+        let (excepted, stale): (Vec<_>, Vec<_>) = ledger.stale().into_iter().partition(|began| {
+            except.is_some_and(|(from, until)| (from..=until).contains(began))
+        });
+        let after = |stale: &Vec<Instant>| {
+            stale.iter().map(|began| began.duration_since(fault)).collect::<Vec<_>>()
+        };
+        assert!(stale.is_empty(), "{what}: accepted revoked tokens, after {:?}", after(&stale));
+        say(&format!("{what}: no writes for {outage:.1} s; {held}; {} stale", excepted.len()));
+    }
+
+    async fn create(&self, issuer: &Issuer<PostgresStore>, ann: &Actor) -> Token {
+        let new = NewToken::new(
+            "acme".parse().expect("a project"),
+            "ann".parse().expect("an owner"),
+            "a token".parse().expect("a name"),
+        );
+        issuer.create(new, ann).await.expect("create").token
+    }
+
+    async fn head(&self) -> Cursor {
+        match self.store.changes_since(None, 1).await.expect("the head") {
+            Changes::Reset { next } | Changes::Since { next, .. } => next,
+        }
+    }
+
+    async fn query(&self, node: &str, query: &str) -> Option<String> {
+        let client = connect(self.cluster.url_of(node)).await;
+        client.query_one(query, &[]).await.expect("query").get(0)
+    }
+
+    async fn wait_until_asynchronous(&self, primary: &str) {
+        while self.query(primary, "SHOW synchronous_standby_names").await.as_deref() != Some("") {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// How far the primary's log goes.
+    async fn revision_of(&self, primary: &str) -> String {
+        self.query(primary, "SELECT pg_current_wal_lsn()::text").await.expect("a place")
+    }
+
+    async fn wait_until_replicated(&self, standby: &str, reached: &str) {
+        let query = format!("SELECT (pg_last_wal_replay_lsn() >= '{reached}')::text");
+        while self.query(standby, &query).await.as_deref() != Some("true") {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// A connection that is open when the primary is frozen, as a client has it that knows no timeout,
+/// and what is read there.
+struct OldPrimary {
+    answers: Arc<Mutex<Vec<(Instant, Revision)>>>,
+    reading: tokio::task::JoinHandle<()>,
+}
+
+impl OldPrimary {
+    async fn watch(url: &str) -> Self {
+        let client = connect(url).await;
+        let answers = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&answers);
+        let reading = tokio::spawn(async move {
+            let query = "SELECT revision FROM api_tokens.token_head";
+            while let Ok(row) = client.query_one(query, &[]).await {
+                let revision = u64::try_from(row.get::<_, i64>(0)).expect("a revision");
+                noted.lock().expect("no panic").push((Instant::now(), Revision(revision)));
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
+        Self { answers, reading }
+    }
+
+    /// When answers came after `since` that were older than `revision`, until the connection was
+    /// closed, as Patroni must do: the first is of what was asked before the freeze.
+    async fn stale_answers(self, revision: Revision, since: Instant) -> Vec<Instant> {
+        self.reading.await.expect("no panic");
+        let answers = self.answers.lock().expect("no panic");
+        let stale = answers.iter().filter(|(at, read)| *at > since && *read < revision);
+        stale.map(|(at, _)| *at).collect()
+    }
+}
+
+async fn connect(url: &str) -> tokio_postgres::Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("connect");
+    tokio::spawn(connection);
+    client
+}
