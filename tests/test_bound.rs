@@ -7,6 +7,8 @@
 //! else there are a few of each kind.
 
 mod bound_support;
+#[expect(dead_code, reason = "the cluster's own test uses more of it")]
+mod cluster_support;
 mod postgres_support;
 
 use std::{
@@ -26,6 +28,7 @@ use bound_support::{
     table::{self, Row},
     verifying::{self, Settings, Store},
 };
+use cluster_support::Cluster;
 use postgres_support::{Server, new_schema};
 
 const MAX_STALENESS: Duration = Duration::from_millis(500);
@@ -183,7 +186,29 @@ async fn on_postgres(database: Database) -> Vec<Row> {
     rows.push(database.windows("server killed", &settings, &killed).await);
     drop(database);
     rows.push(failover().await);
+    if is_full() {
+        rows.extend(on_a_cluster().await);
+    }
     rows
+}
+
+/// Patroni notices that the primary is gone, and has a standby take its place.
+async fn on_a_cluster() -> Option<Row> {
+    let cluster = match Cluster::start() {
+        Ok(cluster) => cluster,
+        Err(problem) => {
+            assert!(!is_ci(), "{problem}");
+            say(&format!("SKIPPED: the cluster: {problem}"));
+            return None;
+        }
+    };
+    let store = postgres(cluster.url(), "api_tokens");
+    PostgresOptions::new(cluster.url()).migrate().await.expect("migrate");
+    let primary = cluster.node("leader").await;
+    let fault = Fault::NodeKilled(cluster, primary);
+    let mut rig = Rig::start("failover by Patroni", &settings(store.clone()), &store).await;
+    rig.window(Scale::of_this_run().revocations, &fault).await;
+    Some(rig.finish().await)
 }
 
 /// Each time there is a server and a synchronous standby; the one is killed and the other promoted.

@@ -162,9 +162,10 @@ impl Service {
         let ledger = load.stop().await;
         let held = ledger.check(&self.verifier, what).await;
         let outage = ledger.longest_outage(fault).as_secs_f64();
-        let (excepted, stale): (Vec<_>, Vec<_>) = ledger.stale().into_iter().partition(|began| {
-            except.is_some_and(|(from, until)| (from..=until).contains(began))
-        });
+        let (excepted, stale): (Vec<_>, Vec<_>) = ledger
+            .stale()
+            .into_iter()
+            .partition(|began| except.is_some_and(|(from, until)| (from..=until).contains(began)));
         let after = |stale: &Vec<Instant>| {
             stale.iter().map(|began| began.duration_since(fault)).collect::<Vec<_>>()
         };

@@ -10,7 +10,7 @@ use super::{
     network,
     proxy::{Proxy, Weather},
 };
-use crate::postgres_support::Server;
+use crate::{cluster_support::Cluster, postgres_support::Server};
 
 pub(crate) enum Fault {
     None,
@@ -24,6 +24,8 @@ pub(crate) enum Fault {
     ServerKilled(Arc<Server>),
     /// SIGKILL to the one, and the other is promoted.
     FailedOver(Arc<Server>, Arc<Server>),
+    /// SIGKILL to all processes of a node of the cluster, the primary's.
+    NodeKilled(Cluster, String),
     /// What verifiers use their connections for hangs, all but the reading of records and changes.
     TableLocked {
         url: String,
@@ -91,6 +93,10 @@ impl Fault {
                 spawn_blocking(move || dead.kill()).await.expect("no panic");
                 let standby = Arc::clone(standby);
                 Lasting::Repair(spawn_blocking(move || standby.promote()))
+            }
+            Self::NodeKilled(cluster, primary) => {
+                cluster.command("kill", &[primary]).await;
+                Lasting::None
             }
             Self::TableLocked { url, table } => {
                 let client = connect(url).await.expect("connect");
