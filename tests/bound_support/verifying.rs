@@ -101,6 +101,12 @@ impl Store {
                     .max_connections(*max_connections)
                     .timeout(*timeout)
                     .notifications(*notifications);
+                // The machine may be busy, and a verifier's timeout is short.
+                for _ in 0..10 {
+                    if let Ok(store) = options.open().await {
+                        return DynTokenStore::new(store);
+                    }
+                }
                 DynTokenStore::new(options.open().await.expect("open the store"))
             }
             Self::Sqlite(path) => {
