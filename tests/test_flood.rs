@@ -11,7 +11,7 @@ use std::{
     pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
@@ -27,8 +27,9 @@ use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use tokio::task::JoinSet;
 
 const LOOKUPS: usize = 32;
-/// More than may wait for a lookup.
-const ATTACKERS: usize = 4096;
+/// Attackers at a time: more than may wait for a lookup, and fewer.
+const MANY: u64 = 4096;
+const FEW: u64 = 1024;
 /// Of normal traffic.
 const TOKENS: usize = 200;
 const BEFORE: Duration = Duration::from_secs(2);
@@ -42,16 +43,15 @@ async fn made_up_tokens_disturb_nobody() {
     let store = CountingStore { store, lookups: Arc::clone(&lookups) };
     let key: Vec<u8> = (0..32).collect();
     let key = MasterKey::from_bytes(&key).expect("a key");
-    let (verifier, background) =
-        Verifier::builder(prefix!("flood"), &Keyring::new(key), store.clone())
-            .cache(Cache::new().max_lookups(LOOKUPS))
-            .build();
-    background.run_until(flood(verifier, store, &lookups)).await;
+    let (verifier, background) = Verifier::builder(prefix!("flood"), &Keyring::new(key), store)
+        .cache(Cache::new().max_lookups(LOOKUPS))
+        .build();
+    background.run_until(flood(verifier, &lookups)).await;
 }
 
-async fn flood(verifier: Verifier<CountingStore>, store: CountingStore, lookups: &Lookups) {
+async fn flood(verifier: Verifier<CountingStore>, lookups: &Lookups) {
     let tokens = create(&verifier, TOKENS).await;
-    // Nobody has verified these yet. Made elsewhere, so that this verifier has not seen them.
+    // Nobody has verified these yet.
     let others = create(&verifier, TOKENS).await;
     let traffic = Traffic::begin(&verifier, tokens);
     while verifier.cache_health().is_none_or(|health| health.tokens < TOKENS) {
@@ -61,60 +61,46 @@ async fn flood(verifier: Verifier<CountingStore>, store: CountingStore, lookups:
     tokio::time::sleep(BEFORE).await;
     let calm = traffic.take();
 
-    let thrown = how_many();
     // What is allocated once, for as many as come at a time, is allocated now.
-    let mut attack = Attack::default();
-    attack.throw(&verifier, 3 * ATTACKERS as u64, 1).await;
+    throw(&verifier, 3 * MANY, MANY, 1).await;
     traffic.take();
-    let (memory, begun) = (resident_memory(), Instant::now());
+    let (memory, thrown) = (resident_memory(), how_many());
     let newcomers = tokio::spawn(verify_newcomers(verifier.clone(), others));
-    let mut attack = Attack::default();
-    attack.throw(&verifier, thrown, 2).await;
-    let took = begun.elapsed();
-    let stormy = traffic.take();
+    for (attackers, thrown, seed) in [(MANY, thrown, 2), (FEW, thrown / 10, 3)] {
+        let begun = Instant::now();
+        let [unknown, turned_away] = throw(&verifier, thrown, attackers, seed).await;
+        let took = begun.elapsed().as_secs_f64();
+        let stormy = traffic.take();
+        say(&format!(
+            "{attackers} attackers throw {thrown} made-up tokens in {took:.1} s: {unknown} \
+             unknown, {turned_away} turned away; normal traffic has p50 {:.1?} and p99 {:.1?}, \
+             {:.2} and {:.2} times what it was, and {} outages",
+            stormy.part(50),
+            stormy.part(99),
+            stormy.part(50).as_secs_f64() / calm.part(50).as_secs_f64(),
+            stormy.part(99).as_secs_f64() / calm.part(99).as_secs_f64(),
+            stormy.outages,
+        ));
+        assert_eq!(unknown + turned_away, thrown);
+        assert_eq!(turned_away > 0, attackers == MANY);
+        assert!(stormy.all.len() > 100, "no normal traffic");
+        // Only where the feed could not keep up, on a machine that is too busy, is the store read.
+        let health = verifier.cache_health().expect("a cache");
+        assert!(stormy.outages == 0 || health.lease_expirations > 0, "{} outages", stormy.outages);
+    }
     let grown = resident_memory().saturating_sub(memory);
-    let newcomers = newcomers.await.expect("no panic");
+    let (accepted, outages) = newcomers.await.expect("no panic");
     traffic.end();
-    let health = verifier.cache_health().expect("a cache");
-    drop(store);
 
     let most = lookups.most.load(Relaxed);
-    let ratio = |per_cent| {
-        let part = |latencies: &Latencies| latencies.part(per_cent).as_secs_f64();
-        part(&stormy) / part(&calm)
-    };
+    let health = verifier.cache_health().expect("a cache");
     say(&format!(
-        "{thrown} made-up tokens in {:.1} s: {} unknown, {} turned away; at most {most} lookups \
-         at a time; memory grew by {} KiB",
-        took.as_secs_f64(),
-        attack.unknown,
-        attack.turned_away,
+        "at most {most} lookups at a time; memory grew by {} KiB; the lease ran out {} times; of \
+         tokens that were not in memory {accepted} were accepted, {outages} turned away",
         grown >> 10,
-    ));
-    for (when, latencies) in [("before", &calm), ("during", &stormy)] {
-        say(&format!(
-            "verification from memory {when}: {} verified, p50 {:.1?}, p99 {:.1?}, {} outages",
-            latencies.all.len(),
-            latencies.part(50),
-            latencies.part(99),
-            latencies.outages,
-        ));
-    }
-    say(&format!(
-        "ratio: p50 {:.2}, p99 {:.2}; tokens not yet in memory: {} accepted, {} outages; leases \
-         that ran out: {}",
-        ratio(50),
-        ratio(99),
-        newcomers.0,
-        newcomers.1,
         health.lease_expirations,
     ));
-    assert_eq!(attack.unknown + attack.turned_away, thrown);
-    assert!(attack.turned_away > 0, "the flood was none");
     assert_eq!(most, LOOKUPS);
-    assert!(stormy.all.len() > 100, "no normal traffic");
-    // Only where the feed could not keep up, on a machine that is too busy, is the store read.
-    assert!(stormy.outages == 0 || health.lease_expirations > 0, "{} outages", stormy.outages);
     assert!(health.tokens <= 2 * TOKENS, "unknown tokens are in memory: {health:?}");
     assert!(grown < MOST_MEMORY, "memory grew by {grown} bytes");
 }
@@ -158,39 +144,35 @@ async fn verify_newcomers(verifier: Verifier<CountingStore>, tokens: Vec<Token>)
     (accepted, outages)
 }
 
-/// What became of made-up tokens.
-#[derive(Default)]
-struct Attack {
-    unknown: u64,
-    /// Not looked up, since too many others were waiting for that.
-    turned_away: u64,
-}
-
-impl Attack {
-    async fn throw(&mut self, verifier: &Verifier<CountingStore>, count: u64, seed: u64) {
-        let left = Arc::new(AtomicI64::new(i64::try_from(count).expect("not so many")));
-        let counts = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
-        let mut attackers = JoinSet::new();
-        for attacker in 0..ATTACKERS as u64 {
-            let (verifier, left, counts) =
-                (verifier.clone(), Arc::clone(&left), Arc::clone(&counts));
-            let mut rng = ChaCha8Rng::seed_from_u64(seed << 32 | attacker);
-            attackers.spawn(async move {
-                while left.fetch_sub(1, Relaxed) > 0 {
-                    let token = Token::generate(&prefix!("flood"), &mut rng).expect("a token");
-                    match verifier.verify(token.expose_secret().as_bytes()).await {
-                        Err(VerifyError::UnknownToken) => counts[0].fetch_add(1, Relaxed),
-                        Err(VerifyError::Outage(_)) => counts[1].fetch_add(1, Relaxed),
-                        other => panic!("{other:?}"),
-                    };
-                    tokio::task::yield_now().await;
+/// Has made-up tokens verified, so many at a time. Returns how many of them were unknown, and how many
+/// were not looked up, since too many others were waiting for that.
+async fn throw(
+    verifier: &Verifier<CountingStore>,
+    count: u64,
+    attackers: u64,
+    seed: u64,
+) -> [u64; 2] {
+    let thrown = Arc::new(AtomicU64::new(0));
+    let mut attacks = JoinSet::new();
+    for attacker in 0..attackers {
+        let (verifier, thrown) = (verifier.clone(), Arc::clone(&thrown));
+        let mut rng = ChaCha8Rng::seed_from_u64(seed << 32 | attacker);
+        attacks.spawn(async move {
+            let (mut unknown, mut turned_away) = (0, 0);
+            while thrown.fetch_add(1, Relaxed) < count {
+                let token = Token::generate(&prefix!("flood"), &mut rng).expect("a token");
+                match verifier.verify(token.expose_secret().as_bytes()).await {
+                    Err(VerifyError::UnknownToken) => unknown += 1,
+                    Err(VerifyError::Outage(_)) => turned_away += 1,
+                    other => panic!("{other:?}"),
                 }
-            });
-        }
-        attackers.join_all().await;
-        self.unknown += counts[0].load(Relaxed);
-        self.turned_away += counts[1].load(Relaxed);
+                tokio::task::yield_now().await;
+            }
+            [unknown, turned_away]
+        });
     }
+    let all = attacks.join_all().await;
+    all.into_iter().fold([0, 0], |[a, b], [unknown, turned_away]| [a + unknown, b + turned_away])
 }
 
 /// Cached tokens that are verified all the time, on a thread of their own.
