@@ -289,7 +289,16 @@ impl<S: TokenStore> Background<S> {
                 }
             });
             #[cfg(feature = "cache")]
-            let mut feed = pin!(self.follow_changes());
+            let mut feed = pin!(async {
+                let mut is_delayed = false;
+                let report = |polled| self.report_delay(&mut is_delayed, polled);
+                match &self.shared.cache {
+                    Some(cache) => {
+                        cache.follow(&self.shared.store, &*self.shared.clock, report).await
+                    }
+                    None => core::future::pending().await,
+                }
+            });
             poll_fn(|context| {
                 // The first, so that what is served next goes by it.
                 #[cfg(feature = "cache")]
@@ -307,42 +316,6 @@ impl<S: TokenStore> Background<S> {
         let _ = timeout(END, self.flush()).await;
         self.report_lost(u64::try_from(pending.usage.waiting()).unwrap_or(u64::MAX));
         output
-    }
-
-    /// Polls the change feed, for as long as it is polled itself.
-    #[cfg(feature = "cache")]
-    async fn follow_changes(&self) -> core::convert::Infallible {
-        use core::{
-            future::{pending, poll_fn},
-            pin::pin,
-            task::Poll,
-        };
-
-        use tokio::time::{sleep, timeout};
-
-        let Some(cache) = &self.shared.cache else { return pending().await };
-        let mut is_delayed = false;
-        let mut pace = cache.pace();
-        loop {
-            let mut hint = pin!(self.shared.store.changed());
-            let mut is_hinted = false;
-            // From here on, so that a change which this poll misses makes the next one follow at once.
-            poll_fn(|context| {
-                is_hinted = hint.as_mut().poll(context).is_ready();
-                Poll::Ready(())
-            })
-            .await;
-            let polled = timeout(pace.patience(), self.poll_changes()).await;
-            let polled = polled.unwrap_or_else(|_| {
-                Err(StoreError::new(StoreErrorKind::Unavailable, "read changes: no answer in time"))
-            });
-            let (at_least, at_most) = pace.pauses(polled.is_ok(), self.shared.clock.monotonic());
-            self.report_delay(&mut is_delayed, polled);
-            sleep(at_least).await;
-            if !is_hinted {
-                let _ = timeout(at_most.saturating_sub(at_least), hint).await;
-            }
-        }
     }
 
     #[cfg(feature = "tokio")]

@@ -3,6 +3,7 @@
 mod entry;
 mod feed;
 mod flight;
+mod follow;
 mod health;
 mod records;
 mod watch;
@@ -81,7 +82,7 @@ pub(crate) use watch::{Source, unwatched};
 /// # What it costs
 ///
 /// A verification from the cache reads a clock, takes the lock of one shard of many, and allocates
-/// nothing. An entry takes about 700 bytes: a record with short texts, and what the cache needs. A poll
+/// nothing. An entry takes about 600 bytes: a record with short texts, and what the cache needs. A poll
 /// that finds nothing is one small read of the store, 20 a second and node.
 ///
 /// What is not in the cache is read once, however many requests wait for it, and at most
@@ -137,7 +138,8 @@ impl Cache {
     }
 
     /// How many records to read from the store at a time, at least 1. Others wait; if more wait than
-    /// 64 times as many, the next is an outage.
+    /// 64 times as many, the next is an outage, and so is one that has waited for a second, or
+    /// `max_staleness` if that is more, when its turn comes.
     pub const fn max_lookups(self, lookups: usize) -> Self {
         Self { max_lookups: lookups, ..self }
     }

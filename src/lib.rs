@@ -39,8 +39,10 @@
 //!   handlers take a [`Verified`] (feature `axum`). Without a framework, [`Answer`] says what to
 //!   answer.
 //! - **A store** implements [`TokenStore`], whose contract is there, and runs the suite of the
-//!   module `testing` (feature `testing`). [`MemoryStore`] and `SqliteStore` (feature `sqlite`)
-//!   exist.
+//!   module `testing` (feature `testing`). [`MemoryStore`], `SqliteStore` (feature `sqlite`) and
+//!   `PostgresStore` (feature `postgres`) exist.
+//! - **Several nodes** give the builder a `Cache` (feature `cache`), which says how soon a revocation
+//!   counts on all of them.
 //! - **An operator** runs the verifier's [`Background`], which notes when tokens are used, sends
 //!   [`Event`]s somewhere with an [`EventSink`], and finds in [`State`] what may happen to a token
 //!   when.
@@ -52,6 +54,7 @@
 //! None is on by default. Features add; they never change what is there.
 //!
 //! - `sqlite`: `SqliteStore`, on rusqlite with a bundled SQLite.
+//! - `postgres`: `PostgresStore`, on tokio-postgres with rustls.
 //! - `cache`: `Cache`, verification from memory that a revocation ends everywhere within a stated
 //!   time; switches `tokio` on.
 //! - `tokio`: `Background::run_until`, which does on tokio what no request should wait for.

@@ -56,10 +56,7 @@ impl<S: TokenStore> Shared<S> {
     pub(crate) async fn write(&self, batch: &WriteBatch) -> Result<bool, StoreError> {
         let written = self.store.write(batch).await;
         // Also after an error: it may have been written.
-        #[cfg(feature = "cache")]
-        if let Some(cache) = &self.cache {
-            batch.inserts.iter().chain(&batch.updates).for_each(|record| cache.forget(&record.id));
-        }
+        batch.inserts.iter().chain(&batch.updates).for_each(|record| self.forget(&record.id));
         match written {
             Ok(()) => {
                 for event in &batch.events {
@@ -69,6 +66,18 @@ impl<S: TokenStore> Shared<S> {
             }
             Err(error) if error.kind() == StoreErrorKind::Conflict => Ok(false),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Lets no verification that begins after this go by what was read of a token before.
+    #[cfg_attr(
+        not(feature = "cache"),
+        expect(unused_variables, clippy::unused_self, reason = "for the cache")
+    )]
+    fn forget(&self, id: &TokenId) {
+        #[cfg(feature = "cache")]
+        if let Some(cache) = &self.cache {
+            cache.forget(id);
         }
     }
 
@@ -196,6 +205,8 @@ impl<S: TokenStore> Shared<S> {
             let mut record = before.clone();
             let kind = apply(&mut record, &limits, now)?;
             if record == before {
+                // Somebody else did it, or an earlier call that failed: news to this node, perhaps.
+                self.forget(&id);
                 return Ok(record);
             }
             advance(&mut record)?;
@@ -241,6 +252,7 @@ impl<S: TokenStore> Shared<S> {
         let mut revokes_own = false;
         let mut revoke = async |record: TokenRecord| {
             if record.revocation.is_some() {
+                self.forget(&record.id);
                 return Ok(record);
             }
             revoked = revoked.saturating_add(1);

@@ -13,7 +13,7 @@ use crate::{Changes, Clock, Cursor, Revision, StoreError, TokenStore};
 const PAGE: usize = 1000;
 
 pub(super) struct Feed {
-    settings: Cache,
+    pub(super) settings: Cache,
     /// Up to where changes have been applied.
     cursor: Mutex<Option<Cursor>>,
     applied: AtomicU64,
@@ -79,55 +79,11 @@ impl Feed {
     }
 }
 
-/// How long to wait for a poll, and between two.
-pub(crate) struct Pace {
-    interval: Duration,
-    max_staleness: Duration,
-    /// How many polls in a row have failed.
-    failures: u32,
-}
-
-impl Pace {
-    fn new(settings: Cache) -> Self {
-        let Cache { max_staleness, poll_interval, .. } = settings;
-        let interval = poll_interval.min(max_staleness / 4).max(Duration::from_millis(1));
-        Self { interval, max_staleness, failures: 0 }
-    }
-
-    /// A poll that hangs is given up in time for another one within the lease.
-    pub(crate) fn patience(&self) -> Duration {
-        self.max_staleness / 2
-    }
-
-    /// How long to wait before the next poll: at least, and at most if there is no hint.
-    ///
-    /// Hints come thick and fast while many tokens are revoked, and each poll reads what there is. When
-    /// the store fails, all nodes ask less and less often, and none at the same time as the others:
-    /// `now` differs between them, and so what is made of its last digits.
-    pub(crate) fn pauses(&mut self, is_ok: bool, now: Duration) -> (Duration, Duration) {
-        const BETWEEN_HINTS: Duration = Duration::from_millis(5);
-        const LONGEST: Duration = Duration::from_secs(1);
-        const MOST_DOUBLINGS: u32 = 10;
-
-        self.failures = if is_ok { 0 } else { self.failures.saturating_add(1) };
-        let doublings = self.failures.min(MOST_DOUBLINGS);
-        let pause = self.interval.saturating_mul(1 << doublings);
-        let pause = if is_ok { pause } else { pause.min(LONGEST.max(self.interval)) };
-        // Between three quarters and the whole.
-        let pause = pause.mul_f64(0.75 + f64::from(now.subsec_nanos() % 1000) / 4000.0);
-        if is_ok { (BETWEEN_HINTS.min(pause), pause) } else { (pause, pause) }
-    }
-}
-
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl CachedRecords {
-    pub(crate) fn pace(&self) -> Pace {
-        Pace::new(self.feed.settings)
-    }
-
     /// Reads and applies what has changed since the last poll, and extends the lease. Several may run
     /// at once, and each may be dropped at any point.
     pub(crate) async fn poll<S: TokenStore>(

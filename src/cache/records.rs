@@ -21,6 +21,9 @@ use crate::{Clock, Found, StoreError, StoreErrorKind, TokenId, TokenStore, shard
 /// How many may wait for a lookup, for each one that may run.
 const QUEUE: usize = 64;
 
+/// How long a lookup waits for its turn, if that is more than the staleness that is allowed.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 type Entries = QuickCache<TokenId, Arc<Entry>, UnitWeighter, foldhash::fast::RandomState>;
 
 /// The records that are in memory, the lease under which they are used, and the way they get there.
@@ -123,10 +126,27 @@ impl CachedRecords {
         id: &TokenId,
         flight: &Arc<Flight>,
     ) -> Answer {
+        let answer = self.ask(store, clock, id).await;
+        let mut shard = self.shards.of(id);
+        // Also if there is no record: whoever joins a read from now on must not be told what was
+        // before they came.
+        let may_enter = shard.land(id, flight);
+        if let (true, Ok(Some(entry))) = (may_enter, &answer) {
+            self.entries.insert(*id, Arc::clone(entry));
+        }
+        answer
+    }
+
+    async fn ask<S: TokenStore>(&self, store: &S, clock: &dyn Clock, id: &TokenId) -> Answer {
         let busy = || StoreError::new(StoreErrorKind::Unavailable, "too many lookups are waiting");
         let _place = self.queue.try_acquire().map_err(|_| busy())?;
+        let asked_at = clock.monotonic();
         let _turn = self.lookups.acquire().await.map_err(|_| busy())?;
         let read_at = clock.monotonic();
+        if read_at.saturating_sub(asked_at) > self.max_staleness().max(PATIENCE) {
+            // When the store hangs, the queue must not hang for as many turns as there are in it.
+            return Err(busy());
+        }
         let applied = self.feed.applied();
         let found = store.find(id).await?;
         let Some(Found { record, as_of }) = found else { return Ok(None) };
@@ -136,12 +156,7 @@ impl CachedRecords {
             return Err(StoreError::new(StoreErrorKind::Unavailable, context));
         }
         let record = Arc::unwrap_or_clone(record);
-        let entry = Arc::new(Entry { record, read_at, source: Weak::clone(&self.source) });
-        let mut shard = self.shards.of(id);
-        if shard.land(id, flight) {
-            self.entries.insert(*id, Arc::clone(&entry));
-        }
-        Ok(Some(entry))
+        Ok(Some(Arc::new(Entry { record, read_at, source: Weak::clone(&self.source) })))
     }
 
     /// Forgets a record, also one that is being read, because it has changed.

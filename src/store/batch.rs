@@ -8,7 +8,9 @@ use crate::{Event, TokenId, TokenRecord};
 /// - a record among the `updates` is stored with the version before its own
 ///   (`record.version - 1`);
 /// - a token among the `unchanged` is stored with exactly that version. It stays as it is: the
-///   write relies on it, as one that was asked for through a token relies on that token.
+///   write relies on it, as one that was asked for through a token relies on that token. So this
+///   must still hold when the write commits: where transactions see a snapshot, lock these rows
+///   (`FOR SHARE`), or two writes that rely on what the other one changes both happen.
 ///
 /// If one of them does not hold, nothing is written, and the store answers
 /// [`StoreErrorKind::Conflict`](crate::StoreErrorKind::Conflict). A batch names no id twice among

@@ -2,11 +2,11 @@
 
 use std::{future::poll_fn, pin::pin, task::Poll};
 
-use api_tokens::{Cache, Keyring, Token, Verifier, VerifyError, prefix};
+use api_tokens::{Cache, Keyring, Token, TokenStore, Verifier, VerifyError, WriteBatch, prefix};
 use rand::{SeedableRng, rngs::ChaCha20Rng};
 use tokio::task::{JoinSet, yield_now};
 
-use crate::{HeldStore, Node, STALENESS, is_outage};
+use crate::{HeldStore, MICROSECOND, Node, SECOND, STALENESS, is_outage};
 
 fn cache() -> Cache {
     Cache::new().max_staleness(STALENESS)
@@ -53,10 +53,34 @@ async fn however_many_wait_for_a_token_that_is_not_there_it_is_read_twice() {
     let unknown = made_up(1);
     let held = node.store.hold();
     let running = start(&node, std::iter::repeat_n(&unknown[0], 100)).await;
-    held.add_permits(100);
+    for reads in 1..=2 {
+        for _ in 0..10 {
+            yield_now().await;
+        }
+        assert_eq!((node.store.waiting(), node.store.finds()), (1, reads));
+        held.add_permits(1);
+    }
     let refused = running.join_all().await;
     assert!(refused.iter().all(|result| matches!(result, Err(VerifyError::UnknownToken))));
     assert_eq!(node.store.finds(), 2);
+}
+
+/// Those who joined a read before a token was there do not keep it alive for those who came after.
+#[tokio::test]
+async fn a_token_that_comes_while_it_is_read_is_found_by_those_who_come_then() {
+    let node = Node::new(&HeldStore::default());
+    let elsewhere = Node::new(&HeldStore::default());
+    let token = elsewhere.create().await;
+    let found = elsewhere.store.find(&token.id()).await.unwrap().expect("a record");
+    let held = node.store.hold();
+    let before = start(&node, [&token]).await;
+    node.store.write(&WriteBatch::insert(found.record.as_ref().clone())).await.unwrap();
+    let after = start(&node, std::iter::repeat_n(&token, 9)).await;
+    assert_eq!(node.store.finds(), 1);
+    node.store.hold_no_more();
+    held.add_permits(1);
+    assert!(matches!(before.join_all().await[..], [Err(VerifyError::UnknownToken)]));
+    assert!(after.join_all().await.iter().all(Result::is_ok));
 }
 
 #[tokio::test]
@@ -111,6 +135,23 @@ async fn lookups_are_bounded_in_number() {
     assert_eq!((unknown, turned_away), (LOOKUPS + WAITING, 1000 - LOOKUPS - WAITING));
     assert_eq!(node.store.most_waiting(), LOOKUPS);
     assert!(node.accepts(&node.create().await).await, "and then there is room again");
+}
+
+/// When the store hangs, those who wait behind the calls that hang are told soon after these.
+#[tokio::test]
+async fn a_lookup_does_not_wait_for_ever() {
+    let node = Node::with(&HeldStore::default(), cache().max_lookups(1));
+    let held = node.store.hold();
+    let many = made_up(3);
+    for (waited, are_asked) in [(SECOND, 3), (SECOND + MICROSECOND, 1)] {
+        let before = node.store.finds();
+        let running = start(&node, &many).await;
+        node.clock.advance(waited);
+        held.add_permits(3);
+        running.join_all().await;
+        assert_eq!(node.store.finds() - before, are_asked);
+        held.forget_permits(3);
+    }
 }
 
 /// Whoever gives up while they wait for their turn makes room for another.

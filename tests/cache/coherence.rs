@@ -128,6 +128,29 @@ async fn on_the_node_that_changes_it_a_change_counts_at_once() {
     assert!(!node.accepts(&token).await);
 }
 
+/// When `revoke` returns, this node refuses the token, whoever revoked it first.
+#[tokio::test]
+async fn what_another_node_did_before_counts_at_once_too() {
+    let store = HeldStore::default();
+    let [node, other] = [Node::new(&store), Node::new(&store)];
+    node.poll().await;
+    let [one, family] = [node.create().await, node.create().await];
+    for token in [&one, &family] {
+        assert!(node.accepts(token).await);
+        other.issuer.disable(token.id(), &ann()).await.unwrap();
+        assert!(node.accepts(token).await, "it has not heard of it yet");
+        node.issuer.disable(token.id(), &ann()).await.unwrap();
+        assert!(!node.accepts(token).await);
+        node.issuer.enable(token.id(), &ann()).await.unwrap();
+        assert!(node.accepts(token).await);
+        other.revoke(token).await;
+    }
+    node.revoke(&one).await;
+    node.issuer.revoke_family(family.id(), &ann(), None).await.unwrap();
+    assert!(!node.accepts(&one).await);
+    assert!(!node.accepts(&family).await);
+}
+
 /// A revocation of which nobody knows whether it was written may have been.
 #[tokio::test]
 async fn a_change_that_failed_is_looked_up() {

@@ -1,6 +1,7 @@
 //! Tasks that create, revoke, verify and follow the changes, and what they were told.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -16,7 +17,6 @@ use api_tokens::{
 use tokio::task::JoinSet;
 
 const WRITERS: usize = 4;
-const READERS: usize = 2;
 /// Between two turns of a writer, so that there are not more tokens than can be checked soon.
 const WRITERS_PAUSE: Duration = Duration::from_millis(40);
 /// As a cache would.
@@ -27,18 +27,21 @@ const RETRY: Duration = Duration::from_millis(50);
 /// Runs until it is stopped.
 pub(crate) struct Load {
     ledger: Arc<Ledger>,
-    tasks: JoinSet<()>,
+    writers: JoinSet<()>,
+    readers: JoinSet<()>,
 }
 
 /// What the tasks were told.
 #[derive(Default)]
 pub(crate) struct Ledger {
     stopped: AtomicBool,
+    /// The writers have ended as well, so that there will be no further change.
+    quiet: AtomicBool,
     tokens: Mutex<BTreeMap<TokenId, Entry>>,
     /// When a write was acknowledged.
     acknowledged: Mutex<Vec<Instant>>,
     /// When a verification began that accepted a token, though its revocation had been
-    /// acknowledged.
+    /// acknowledged, and for a cache its `max_staleness` was over.
     stale: Mutex<Vec<Instant>>,
     follower: Mutex<Follower>,
     /// Errors of a kind that no failover may cause.
@@ -49,6 +52,7 @@ pub(crate) struct Ledger {
 struct Entry {
     /// The token's text.
     token: String,
+    created: Instant,
     /// When its revocation was first asked for.
     revoking: Option<Instant>,
     /// When it was acknowledged.
@@ -66,17 +70,21 @@ struct Follower {
 }
 
 impl Load {
-    pub(crate) fn start<S: TokenStore + Clone>(verifier: &Verifier<S>, store: &S) -> Self {
+    /// A reader for each verifier, which accepts a revoked token for no longer than is said there.
+    pub(crate) fn start<S: TokenStore + Clone>(
+        store: &S,
+        verifiers: [(&Verifier<S>, Duration); 2],
+    ) -> Self {
         let ledger = Arc::new(Ledger::default());
-        let mut tasks = JoinSet::new();
+        let (mut writers, mut readers) = (JoinSet::new(), JoinSet::new());
         for _ in 0..WRITERS {
-            tasks.spawn(write(Arc::clone(&ledger), Issuer::new(verifier)));
+            writers.spawn(write(Arc::clone(&ledger), Issuer::new(verifiers[0].0)));
         }
-        for reader in 0..READERS {
-            tasks.spawn(read(Arc::clone(&ledger), verifier.clone(), reader));
+        for (verifier, staleness) in verifiers {
+            readers.spawn(read(Arc::clone(&ledger), verifier.clone(), staleness));
         }
-        tasks.spawn(follow(Arc::clone(&ledger), store.clone()));
-        Self { ledger, tasks }
+        readers.spawn(follow(Arc::clone(&ledger), store.clone()));
+        Self { ledger, writers, readers }
     }
 
     /// Waits for some more acknowledgements: the store works again, for the clients that it had.
@@ -93,7 +101,9 @@ impl Load {
     /// Ends the tasks, once they have been told the outcome of what they asked for.
     pub(crate) async fn stop(self) -> Arc<Ledger> {
         self.ledger.stopped.store(true, Ordering::Relaxed);
-        self.tasks.join_all().await;
+        self.writers.join_all().await;
+        self.ledger.quiet.store(true, Ordering::Relaxed);
+        self.readers.join_all().await;
         self.ledger
     }
 }
@@ -186,6 +196,7 @@ async fn write<S: TokenStore>(ledger: Arc<Ledger>, issuer: Issuer<S>) {
         let id = created.token.id();
         let entry = Entry {
             token: created.token.expose_secret().to_owned(),
+            created: Instant::now(),
             revoking: None,
             revoked: None,
         };
@@ -210,21 +221,17 @@ async fn write<S: TokenStore>(ledger: Arc<Ledger>, issuer: Issuer<S>) {
     }
 }
 
-/// Verifies the tokens whose revocation was acknowledged, the latest first.
-async fn read<S: TokenStore>(ledger: Arc<Ledger>, verifier: Verifier<S>, reader: usize) {
+/// Verifies the latest tokens, and those whose revocation was acknowledged latest.
+async fn read<S: TokenStore>(ledger: Arc<Ledger>, verifier: Verifier<S>, staleness: Duration) {
     while !ledger.is_stopped() {
-        let latest = {
-            let tokens = lock(&ledger.tokens);
-            let revoked = tokens.values().filter(|entry| entry.revoked.is_some());
-            let mut revoked: Vec<Entry> = revoked.cloned().collect();
-            revoked.sort_by_key(|entry| core::cmp::Reverse(entry.revoked));
-            revoked
-        };
-        for entry in latest.iter().skip(reader).step_by(READERS).take(8) {
+        let mut entries: Vec<Entry> = lock(&ledger.tokens).values().cloned().collect();
+        entries.sort_by_key(|entry| Reverse(entry.revoked.unwrap_or(entry.created)));
+        for entry in entries.iter().take(16) {
             let begin = Instant::now();
+            let revoked = entry.revoked.is_some_and(|revoked| begin > revoked + staleness);
             match verifier.verify(entry.token.as_bytes()).await {
-                Ok(_) => lock(&ledger.stale).push(begin),
-                Err(VerifyError::NotActive { .. }) => {}
+                Ok(_) if revoked => lock(&ledger.stale).push(begin),
+                Ok(_) | Err(VerifyError::NotActive { .. }) => {}
                 Err(VerifyError::Outage(error)) => {
                     ledger.note(&IssuerError::Store(error));
                     tokio::time::sleep(RETRY).await;
@@ -241,7 +248,7 @@ async fn follow<S: TokenStore>(ledger: Arc<Ledger>, store: S) {
     let mut last = false;
     loop {
         // Once more after the writers have ended.
-        let stopped = ledger.is_stopped();
+        let quiet = ledger.quiet.load(Ordering::Relaxed);
         let cursor = lock(&ledger.follower).cursor;
         match store.changes_since(cursor.as_ref(), 1000).await {
             Ok(Changes::Since { changes, next }) => {
@@ -254,7 +261,7 @@ async fn follow<S: TokenStore>(ledger: Arc<Ledger>, store: S) {
                 }
                 follower.seen.extend(changes.iter().map(|change| change.id));
                 follower.cursor = Some(next);
-                last |= stopped && changes.is_empty();
+                last |= quiet && changes.is_empty();
             }
             Ok(Changes::Reset { next }) => {
                 let mut follower = lock(&ledger.follower);

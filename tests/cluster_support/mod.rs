@@ -20,7 +20,7 @@ const SKIP: i32 = 77;
 /// of it.
 const TTL: &str = "8";
 /// For a node that comes back: it may have to be rewound first.
-const HEALTHY_WITHIN: Duration = Duration::from_secs(120);
+const HEALTHY_WITHIN: Duration = Duration::from_secs(240);
 /// The standbys, if nothing is wrong.
 pub(crate) const HEALTHY: [&str; 2] = ["sync_standby", "replica"];
 

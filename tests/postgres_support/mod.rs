@@ -6,7 +6,10 @@
 use std::{
     fs,
     net::TcpListener,
-    os::unix::{fs::chown, process::CommandExt},
+    os::unix::{
+        fs::{PermissionsExt, chown},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
@@ -129,6 +132,26 @@ impl Server {
         self.port
     }
 
+    /// Whom to run programs as that refuse to run as root; `None` for whom we are.
+    pub fn user(&self) -> Option<(u32, u32)> {
+        self.user
+    }
+
+    /// Gives the server a certificate and its key, as PEM files, and restarts it with TLS.
+    pub fn secure(&self, certificate: &Path, key: &Path) {
+        for (from, name) in [(certificate, "server.crt"), (key, "server.key")] {
+            let to = self.data().join(name);
+            fs::copy(from, &to).expect("copy a file");
+            fs::set_permissions(&to, PermissionsExt::from_mode(0o600)).expect("its mode");
+            if let Some((user, group)) = self.user {
+                chown(&to, Some(user), Some(group)).expect("give it away");
+            }
+        }
+        self.psql("ALTER SYSTEM SET ssl = on");
+        self.stop();
+        self.restart();
+    }
+
     /// Of the postmaster, whose children serve the connections.
     pub fn pid(&self) -> u32 {
         self.postmaster.lock().expect("no panic").as_ref().expect("a running server").id()
@@ -137,8 +160,13 @@ impl Server {
     /// Starts the server, on the port and the data directory that it had.
     pub fn restart(&self) {
         let log = fs::File::create(self.directory.join("log")).expect("a log");
+        let version = fs::read_to_string(self.data().join("PG_VERSION")).expect("a version");
+        // After a kill, one call instead of one for each of a thousand files.
+        let sync = ["-c", "recovery_init_sync_method=syncfs"];
+        let knows_it = version.trim().parse::<u32>().is_ok_and(|version| version >= 14);
         let postmaster = self
             .command("postgres")
+            .args(if knows_it { &sync[..] } else { &[] })
             .arg("-D")
             .arg(self.data())
             .args(["-p", &self.port.to_string(), "-c", "listen_addresses=127.0.0.1"])

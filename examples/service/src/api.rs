@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use api_tokens::{Authorized, BearerLayer, Project, RequiredScopes, SqliteStore, Verifier};
+use api_tokens::{Authorized, BearerLayer, DynTokenStore, Project, RequiredScopes, Verifier};
 use axum::{
     Json, Router,
     extract::{
@@ -30,7 +30,7 @@ const MAX_BODY_BYTES: usize = 64 * 1024;
 const NOTICE: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// The routes, behind the layer that verifies tokens: no handler is called without one.
-pub(crate) fn routes(verifier: Verifier<SqliteStore>, sources: Arc<Sources>) -> Router {
+pub(crate) fn routes(verifier: Verifier<DynTokenStore>, sources: Arc<Sources>) -> Router {
     Router::new()
         .route("/api/public/v1/sources", get(list_sources))
         .route("/flows/{flow}", post(run_flow))

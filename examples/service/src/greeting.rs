@@ -14,6 +14,7 @@ use crate::{
     management,
     setup::{FIRST_PROJECT, Files},
     sources::Sources,
+    store::{self, Location},
 };
 
 /// The first token is in it, if it was made just now: the one time that anybody sees it. If
@@ -21,12 +22,13 @@ use crate::{
 pub(crate) fn print(
     address: SocketAddr,
     files: &Files,
+    location: Option<&Location>,
     sources: &Sources,
     first_token: Option<&Created>,
 ) -> Result<(), Failure> {
     // Not `println!`, which panics if nobody reads.
     let output = BufWriter::new(io::stdout().lock());
-    write(output, address, files, sources, first_token)
+    write(output, address, files, location, sources, first_token)
         .map_err(|error| format!("cannot print to standard output: {error}").into())
 }
 
@@ -34,6 +36,7 @@ fn write(
     mut output: impl Write,
     address: SocketAddr,
     files: &Files,
+    location: Option<&Location>,
     sources: &Sources,
     first_token: Option<&Created>,
 ) -> io::Result<()> {
@@ -42,7 +45,8 @@ fn write(
     for (project, folder, count) in sources.summary() {
         writeln!(output, "Sources of project {project}: {count}, from {}", folder.display())?;
     }
-    writeln!(output, "Tokens are kept in {}\n", files.directory.display())?;
+    writeln!(output, "The key and the admin's password are kept in {}", files.directory.display())?;
+    writeln!(output, "Tokens are kept in {}\n", store::described(location, files))?;
     match first_token {
         Some(created) => output
             .write_all(commands_with_token(&base, created.token.expose_secret()).as_bytes())?,

@@ -3,22 +3,25 @@
 //! The product has projects; a project has sources, which are the text documents of a folder, and
 //! one flow, which searches them. Clients bring a token; people manage tokens as the admin.
 //!
-//! - `setup.rs` makes the key file, the database and the first token
+//! - `setup.rs` makes the key file and the first token, and opens the store: `store.rs`
 //! - `api.rs` is for clients: which token may do what, in whose project
 //! - `management.rs` is for people: create, list, edit, rotate, disable and revoke tokens;
 //!   `admin.rs` lets them in
+//! - `health.rs` is for whatever starts and stops such processes
 //! - `log.rs` tells the operator why a request was refused
 //! - the rest has nothing to do with tokens
 
 mod admin;
 mod api;
 mod greeting;
+mod health;
 mod log;
 mod management;
 mod private_files;
 mod problem;
 mod setup;
 mod sources;
+mod store;
 
 use std::{
     error::Error,
@@ -29,12 +32,12 @@ use std::{
     time::Duration,
 };
 
-use api_tokens::{Issuer, Keyring, Project, Verifier};
+use api_tokens::{Cache, Issuer, Keyring, Project, Verifier};
 use axum::{Router, http::StatusCode, middleware};
 use clap::Parser;
 use tokio::{net::TcpListener, sync::Notify};
 
-use crate::{problem::Problem, setup::Data, sources::Sources};
+use crate::{problem::Problem, setup::Data, sources::Sources, store::Location};
 
 /// A service with projects, sources and flows, whose clients use API tokens.
 ///
@@ -54,9 +57,15 @@ struct Arguments {
     #[arg(long, default_value_t = 8787)]
     port: u16,
 
-    /// Where the key, the admin's password and the tokens are kept
+    /// Where the key and the admin's password are kept, and the tokens if there is no --store
     #[arg(long, value_name = "DIR", default_value = "./api-tokens-data")]
     data: PathBuf,
+
+    /// The PostgreSQL database of the tokens, such as `postgres://user@host/database` [default: a
+    /// SQLite file in the data folder]. Several processes may use one, with the same key. A
+    /// password is safer in the environment, where other users do not see it
+    #[arg(long, value_name = "URL", env = "SERVICE_STORE", hide_env_values = true)]
+    store: Option<Location>,
 }
 
 #[tokio::main]
@@ -77,17 +86,23 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let listener = listen(arguments.port).await?;
     let stop = stop_signal()?;
 
-    let data = Data::open(&arguments.data)?;
+    let data = Data::open(&arguments.data, arguments.store.as_ref()).await?;
+    // Most requests need no store, and a token that is revoked through another process is refused
+    // here as well, a second later at most.
     let (verifier, background) =
-        Verifier::builder(setup::PREFIX, &Keyring::new(data.key), data.store).build();
+        Verifier::builder(setup::PREFIX, &Keyring::new(data.key), data.store)
+            .cache(Cache::new())
+            .build();
     let issuer = Arc::new(Issuer::new(&verifier));
     setup::warn_of_other_keys(&issuer, &data.files).await?;
 
     let first_token = setup::first_token(&issuer).await?;
-    greeting::print(listener.local_addr()?, &data.files, &sources, first_token.as_ref())?;
+    let (address, store) = (listener.local_addr()?, arguments.store.as_ref());
+    greeting::print(address, &data.files, store, &sources, first_token.as_ref())?;
     drop(first_token);
 
     let app = Router::new()
+        .merge(health::routes(verifier.clone()))
         .merge(api::routes(verifier, sources))
         .merge(management::routes(issuer, data.admin))
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "There is nothing at this path"))

@@ -5,8 +5,8 @@ mod view;
 use std::sync::Arc;
 
 use api_tokens::{
-    Actor, Edit, Expiry, IdempotencyKey, Issuer, IssuerError, Metadata, NewToken, PageKey,
-    Principal, Project, RevocationReason, Rotate, Scopes, Selection, SqliteStore, Status, TokenId,
+    Actor, DynTokenStore, Edit, Expiry, IdempotencyKey, Issuer, IssuerError, Metadata, NewToken,
+    PageKey, Principal, Project, RevocationReason, Rotate, Scopes, Selection, Status, TokenId,
     TokenName,
 };
 use axum::{
@@ -30,13 +30,13 @@ use crate::{
 
 pub(crate) const PATH: &str = "/management/tokens";
 
-type Tokens = State<Arc<Issuer<SqliteStore>>>;
+type Tokens = State<Arc<Issuer<DynTokenStore>>>;
 
 /// The routes, behind the admin's password.
 ///
 /// The admin may manage the tokens of all projects. Where people have projects of their own, each
 /// handler limits the actor to the project that it has checked ([`Actor::in_project`]).
-pub(crate) fn routes(issuer: Arc<Issuer<SqliteStore>>, password: AdminPassword) -> Router {
+pub(crate) fn routes(issuer: Arc<Issuer<DynTokenStore>>, password: AdminPassword) -> Router {
     Router::new()
         .route(PATH, post(create).get(list))
         .route("/management/tokens/{id}", get(show).patch(edit).delete(revoke))

@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use api_tokens::{
-    Actor, Created, Issuer, MasterKey, NewToken, Prefix, Selection, SqliteOptions, SqliteStore,
-    prefix,
+    Actor, Created, DynTokenStore, Issuer, MasterKey, NewToken, Prefix, Selection, prefix,
 };
 use rand::rngs::SysRng;
 use secrecy::ExposeSecret;
@@ -13,6 +12,7 @@ use crate::{
     Failure,
     admin::{ADMIN, AdminPassword},
     log, private_files,
+    store::{self, Location},
 };
 
 /// What every token of this service starts with. Never change it: tokens out there would all be
@@ -27,20 +27,22 @@ pub(crate) struct Data {
     pub(crate) files: Files,
     pub(crate) key: MasterKey,
     pub(crate) admin: AdminPassword,
-    pub(crate) store: SqliteStore,
+    pub(crate) store: DynTokenStore,
 }
 
 impl Data {
     /// Makes what is missing and opens what is there, so an interrupted first start is completed
     /// by the next. What is there is never overwritten.
-    pub(crate) fn open(directory: &Path) -> Result<Self, Failure> {
+    pub(crate) async fn open(
+        directory: &Path,
+        location: Option<&Location>,
+    ) -> Result<Self, Failure> {
         let files = Files::in_directory(directory)?;
         private_files::create_directory(&files.directory)?;
         let key = open_key(&files)?;
         let admin = AdminPassword::open(&files.admin_password)?;
-        let database = SqliteOptions::new(&files.database);
-        database.migrate()?;
-        Ok(Self { key, admin, store: database.open()?, files })
+        let store = store::open(location, &files.database).await?;
+        Ok(Self { files, key, admin, store })
     }
 }
 
@@ -91,7 +93,7 @@ fn open_key(files: &Files) -> Result<MasterKey, Failure> {
 /// A token whose key is gone is answered with 503: the operator made a mistake, not the client.
 /// It had better be noticed now.
 pub(crate) async fn warn_of_other_keys(
-    issuer: &Issuer<SqliteStore>,
+    issuer: &Issuer<DynTokenStore>,
     files: &Files,
 ) -> Result<(), Failure> {
     let counts = issuer.key_counts().await?;
@@ -108,7 +110,9 @@ pub(crate) async fn warn_of_other_keys(
 }
 
 /// Makes the first token, unless there has ever been one.
-pub(crate) async fn first_token(issuer: &Issuer<SqliteStore>) -> Result<Option<Created>, Failure> {
+pub(crate) async fn first_token(
+    issuer: &Issuer<DynTokenStore>,
+) -> Result<Option<Created>, Failure> {
     let admin: Actor = ADMIN.parse()?;
     let any = issuer.list(&Selection::default(), &admin, None, 1).await?;
     if !any.records.is_empty() {

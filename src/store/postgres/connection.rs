@@ -12,8 +12,9 @@ use tokio_postgres::{
 use super::{array::Parameters, error::Failure};
 use crate::{StoreError, StoreErrorKind};
 
-/// How often a statement is tried before what should pass is taken for an outage.
-const ATTEMPTS: u32 = 5;
+/// How often a statement is tried, time permitting, before what should pass is taken for an
+/// outage.
+const ATTEMPTS: u32 = 20;
 
 pub(super) struct Connections {
     pub(super) pool: Pool,

@@ -107,6 +107,8 @@ fn kind(error: &Error) -> StoreErrorKind {
     match class(code) {
         // Connections, rollbacks under concurrency, resources, operators, the system itself.
         "08" | "40" | "53" | "57" | "58" => StoreErrorKind::Unavailable,
+        // What is_passing says of it has not passed.
+        _ if *code == SqlState::FOREIGN_KEY_VIOLATION => StoreErrorKind::Unavailable,
         _ if [SqlState::READ_ONLY_SQL_TRANSACTION, SqlState::LOCK_NOT_AVAILABLE].contains(code) => {
             StoreErrorKind::Unavailable
         }

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use api_tokens::{
-    Clock, Issuer, IssuerError, Metadata, Page, Principal, Project, Revocation, Rotation, Scopes,
-    SqliteStore, Status, SystemClock, Token, TokenId, TokenName, TokenRecord, Usage,
+    Clock, DynTokenStore, Issuer, IssuerError, Metadata, Page, Principal, Project, Revocation,
+    Rotation, Scopes, Status, SystemClock, Token, TokenId, TokenName, TokenRecord, Usage,
 };
 use axum::{
     Json,
@@ -40,7 +40,7 @@ pub(super) struct TokenView {
 impl TokenView {
     /// A record, and what is kept apart from it since it changes with every request.
     pub(super) async fn of(
-        issuer: &Issuer<SqliteStore>,
+        issuer: &Issuer<DynTokenStore>,
         record: TokenRecord,
     ) -> Result<Self, IssuerError> {
         let usage = issuer.usage(core::slice::from_ref(&record)).await?.pop().flatten();
@@ -89,7 +89,10 @@ pub(super) struct TokenPage {
 }
 
 impl TokenPage {
-    pub(super) async fn new(issuer: &Issuer<SqliteStore>, page: Page) -> Result<Self, IssuerError> {
+    pub(super) async fn new(
+        issuer: &Issuer<DynTokenStore>,
+        page: Page,
+    ) -> Result<Self, IssuerError> {
         let usages = issuer.usage(&page.records).await?;
         let tokens = page.records.into_iter().zip(usages);
         Ok(Self {

@@ -7,6 +7,10 @@ mod first_start;
 mod graphor;
 mod life;
 mod management;
+mod several;
 mod shutdown;
 mod support;
 mod usage;
+
+#[path = "../../../../tests/postgres_support/mod.rs"]
+mod postgres_support;

@@ -1,0 +1,139 @@
+//! What the PostgreSQL store adds to the database: `find` against the same statement by the bare
+//! driver, on one server and in one run, so that the ratio means something on any machine. And
+//! what writes cost, which is mostly the disk.
+
+#[path = "../tests/postgres_support/mod.rs"]
+mod postgres_support;
+
+use std::time::Instant;
+
+use api_tokens::{Metadata, Scopes, TokenId, TokenRecord, TokenStore, WriteBatch, prefix};
+use criterion::{Criterion, criterion_group, criterion_main};
+use jiff::Timestamp;
+use tokio_postgres::NoTls;
+
+fn record(number: usize, version: u32) -> TokenRecord {
+    TokenRecord {
+        id: id(number),
+        prefix: prefix!("bench"),
+        digest: format!("sha256:{}", "A".repeat(43)).parse().expect("a digest"),
+        project: "acme".parse().expect("a project"),
+        name: "a token".parse().expect("a name"),
+        owner: "ann".parse().expect("an owner"),
+        created_by: "ann".parse().expect("a creator"),
+        created_through: None,
+        scopes: Scopes::default(),
+        metadata: Metadata::default(),
+        created_at: Timestamp::UNIX_EPOCH,
+        not_before: None,
+        expires_at: None,
+        disabled: false,
+        revocation: None,
+        rotation: None,
+        version,
+    }
+}
+
+fn id(number: usize) -> TokenId {
+    format!("{number:016}").parse().expect("an id")
+}
+
+fn postgres(criterion: &mut Criterion) {
+    let Some(server) = postgres_support::Server::start() else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let options = api_tokens::PostgresOptions::new(&server.url("postgres"));
+    let (store, client) = runtime.block_on(async {
+        options.migrate().await.expect("migrate");
+        let store = options.open().await.expect("open");
+        for batch in 0..20 {
+            let inserts = (batch * 5_000..(batch + 1) * 5_000).map(|i| record(i, 1)).collect();
+            store.write(&WriteBatch { inserts, ..WriteBatch::default() }).await.expect("insert");
+        }
+        let url = server.url("postgres");
+        let (client, connection) = tokio_postgres::connect(&url, NoTls).await.expect("connect");
+        tokio::spawn(connection);
+        client.batch_execute("ANALYZE; CHECKPOINT").await.expect("analyze");
+        (store, client)
+    });
+    let next = |number: &mut usize| {
+        *number = (*number + 7_919) % 100_000;
+        id(*number)
+    };
+
+    let mut group = criterion.benchmark_group("postgres");
+    let bare = runtime
+        .block_on(client.prepare(
+            "SELECT t.*, h.revision FROM api_tokens.token_head h \
+             LEFT JOIN api_tokens.token t ON t.id = $1 WHERE h.one = 1",
+        ))
+        .expect("prepare");
+    group.bench_function("select by the bare driver", |bencher| {
+        bencher.iter_custom(|times| {
+            runtime.block_on(async {
+                let (begun, mut number) = (Instant::now(), 0);
+                for _ in 0..times {
+                    let id = next(&mut number);
+                    let row = client.query_one(&bare, &[&id.as_str()]).await.expect("a row");
+                    assert_eq!(row.get::<_, &str>(0), id.as_str());
+                }
+                begun.elapsed()
+            })
+        });
+    });
+    group.bench_function("find", |bencher| {
+        bencher.iter_custom(|times| {
+            runtime.block_on(async {
+                let (begun, mut number) = (Instant::now(), 0);
+                for _ in 0..times {
+                    let id = next(&mut number);
+                    store.find(&id).await.expect("find").expect("a record");
+                }
+                begun.elapsed()
+            })
+        });
+    });
+    let mut version = 1;
+    group.bench_function("update one record", |bencher| {
+        bencher.iter_custom(|times| {
+            runtime.block_on(async {
+                let begun = Instant::now();
+                for _ in 0..times {
+                    version += 1;
+                    let update = WriteBatch::update(record(1, version));
+                    store.write(&update).await.expect("update");
+                }
+                begun.elapsed()
+            })
+        });
+    });
+    let bare = runtime
+        .block_on(client.prepare("UPDATE api_tokens.token_head SET revision = revision"))
+        .expect("prepare");
+    group.bench_function("update one number by the bare driver", |bencher| {
+        bencher.iter_custom(|times| {
+            runtime.block_on(async {
+                let begun = Instant::now();
+                for _ in 0..times {
+                    client.execute(&bare, &[]).await.expect("update");
+                }
+                begun.elapsed()
+            })
+        });
+    });
+    group.bench_function("changes_since, none", |bencher| {
+        bencher.iter_custom(|times| {
+            runtime.block_on(async {
+                let begun = Instant::now();
+                for _ in 0..times {
+                    store.changes_since(None, 100).await.expect("changes");
+                }
+                begun.elapsed()
+            })
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, postgres);
+criterion_main!(benches);

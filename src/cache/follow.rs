@@ -1,0 +1,86 @@
+//! When the change feed is polled.
+
+use core::{convert::Infallible, future::poll_fn, pin::pin, task::Poll, time::Duration};
+
+use tokio::time::{sleep, timeout};
+
+use super::{Cache, CachedRecords};
+use crate::{Clock, StoreError, StoreErrorKind, TokenStore};
+
+impl CachedRecords {
+    /// Polls the change feed, every poll interval and at once on a hint, and reports each poll.
+    pub(crate) async fn follow<S: TokenStore>(
+        &self,
+        store: &S,
+        clock: &dyn Clock,
+        mut report: impl FnMut(Result<(), StoreError>),
+    ) -> Infallible {
+        let mut pace = Pace::new(self.feed.settings);
+        loop {
+            let mut hint = pin!(store.changed());
+            let mut is_hinted = false;
+            // From here on, so that a change which this poll misses makes the next one follow at once.
+            poll_fn(|context| {
+                is_hinted = hint.as_mut().poll(context).is_ready();
+                Poll::Ready(())
+            })
+            .await;
+            let polled = timeout(pace.patience(), self.poll(store, clock)).await;
+            let polled = polled.unwrap_or_else(|_| {
+                Err(StoreError::new(StoreErrorKind::Unavailable, "read changes: no answer in time"))
+            });
+            let pauses = pace.pauses(polled.is_ok(), clock.monotonic());
+            report(polled);
+            sleep(pauses.at_least).await;
+            if !is_hinted {
+                let _ = timeout(pauses.at_most.saturating_sub(pauses.at_least), hint).await;
+            }
+        }
+    }
+}
+
+/// How long to wait for a poll, and between two.
+struct Pace {
+    interval: Duration,
+    max_staleness: Duration,
+    /// How many polls in a row have failed.
+    failures: u32,
+}
+
+impl Pace {
+    fn new(settings: Cache) -> Self {
+        let Cache { max_staleness, poll_interval, .. } = settings;
+        let interval = poll_interval.min(max_staleness / 4).max(Duration::from_millis(1));
+        Self { interval, max_staleness, failures: 0 }
+    }
+
+    /// A poll that hangs is given up in time for another one within the lease.
+    fn patience(&self) -> Duration {
+        self.max_staleness / 2
+    }
+
+    /// How long to wait before the next poll.
+    ///
+    /// Hints come thick and fast while many tokens are revoked, and each poll reads what there is. When
+    /// the store fails, all nodes ask less and less often, and none at the same time as the others:
+    /// `now` differs between them, and so what is made of its last digits.
+    fn pauses(&mut self, is_ok: bool, now: Duration) -> Pauses {
+        const BETWEEN_HINTS: Duration = Duration::from_millis(5);
+        const LONGEST: Duration = Duration::from_secs(1);
+        const MOST_DOUBLINGS: u32 = 10;
+
+        self.failures = if is_ok { 0 } else { self.failures.saturating_add(1) };
+        let doublings = self.failures.min(MOST_DOUBLINGS);
+        let pause = self.interval.saturating_mul(1 << doublings);
+        let pause = if is_ok { pause } else { pause.min(LONGEST.max(self.interval)) };
+        // Between three quarters and the whole.
+        let pause = pause.mul_f64(0.75 + f64::from(now.subsec_nanos() % 1000) / 4000.0);
+        Pauses { at_least: if is_ok { BETWEEN_HINTS.min(pause) } else { pause }, at_most: pause }
+    }
+}
+
+/// How long to wait before the next poll: at least, and at most, if there is no hint.
+struct Pauses {
+    at_least: Duration,
+    at_most: Duration,
+}

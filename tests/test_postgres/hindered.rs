@@ -1,0 +1,130 @@
+//! Calls that are given up, connections that are taken, servers that say nothing.
+
+use std::{
+    pin::pin,
+    task::{Context, Waker},
+    time::{Duration, Instant},
+};
+
+use api_tokens::StoreErrorKind;
+
+use super::*;
+
+/// Holds a lock on the records, in a transaction of the host's.
+async fn locked(fixture: &Fixture) -> (tokio_postgres::Client, tokio::task::JoinHandle<()>) {
+    let connect = tokio_postgres::connect(&fixture.url, tokio_postgres::NoTls);
+    let (client, connection) = connect.await.expect("connect");
+    let task = tokio::spawn(async move { connection.await.expect("the connection") });
+    let lock = format!("BEGIN; LOCK TABLE {}.token IN ACCESS EXCLUSIVE MODE", fixture.schema);
+    client.batch_execute(&lock).await.expect("lock");
+    (client, task)
+}
+
+#[tokio::test]
+async fn a_lock_that_is_not_released_is_an_outage_until_it_is() {
+    let Some(fixture) = Fixture::new().await else { return };
+    let options = fixture.options().timeout(Duration::from_millis(500));
+    let store = options.max_connections(2).open().await.unwrap();
+    insert(&store, id(1)).await;
+    let (other, _connection) = locked(&fixture).await;
+    for _ in 0..5 {
+        let begun = Instant::now();
+        let (id, usage) = (id(1), [usage(id(1), 1)]);
+        let (found, written, third) =
+            tokio::join!(store.find(&id), store.record_usage(&usage), store.find(&id));
+        for error in [found.unwrap_err(), written.unwrap_err(), third.unwrap_err()] {
+            assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+        }
+        assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    }
+    other.batch_execute("ROLLBACK").await.unwrap();
+    assert!(store.find(&id(1)).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn too_many_calls_are_an_outage_for_those_that_wait_too_long() {
+    let Some(fixture) = Fixture::new().await else { return };
+    let options = fixture.options().max_connections(1).timeout(Duration::from_millis(500));
+    let store = options.open().await.unwrap();
+    let (other, _connection) = locked(&fixture).await;
+    let missing = id(1);
+    let mut holding = Box::pin(store.find(&missing));
+    assert!(tokio::time::timeout(Duration::from_millis(50), &mut holding).await.is_err());
+    // While nobody polls it, it does not give up.
+    for _ in 0..2 {
+        let error = store.events(&missing, None, 1).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+        assert!(error.to_string().contains("no connection became free within 500ms"), "{error}");
+    }
+    drop(holding);
+    assert_eq!(store.events(&missing, None, 1).await.unwrap(), []);
+    other.batch_execute("ROLLBACK").await.unwrap();
+    assert!(store.find(&missing).await.unwrap().is_none());
+}
+
+/// A call that is dropped at any point leaves no connection behind that gives another call's
+/// answer, or none.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_are_given_up_do_no_harm() {
+    let Some(fixture) = Fixture::new().await else { return };
+    let store = fixture.options().max_connections(3).open().await.unwrap();
+    for number in 0..10 {
+        insert(&store, id(number)).await;
+    }
+    let filter = api_tokens::ListFilter::default();
+    for round in 0..300_usize {
+        let number = id(round % 10);
+        let find = store.find(&number);
+        let given_up = Duration::from_micros(20 * (round % 50) as u64);
+        let _ = tokio::time::timeout(given_up, find).await;
+        let mut polled_once = pin!(store.list(&filter, None, 9));
+        let _ = polled_once.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        let other = id((round + 1) % 10);
+        let found = store.find(&other).await.expect("find").expect("a record");
+        assert_eq!(found.record.id, other);
+    }
+    // All connections can be had at once.
+    let (one, two, three) = (id(1), id(2), id(3));
+    let (one, two, three) = tokio::join!(store.find(&one), store.find(&two), store.find(&three));
+    assert!([one, two, three].into_iter().all(|found| found.unwrap().is_some()));
+}
+
+/// As behind a network that swallows everything: each call ends in time, and no connection of then
+/// is used again.
+#[tokio::test]
+async fn a_server_that_says_nothing_is_an_outage_in_time() {
+    let Some(server) = Server::start() else { return };
+    let options = PostgresOptions::new(&server.url("postgres"));
+    let options = options.timeout(Duration::from_millis(300)).max_connections(2);
+    // Migrating waits for the disk, whoever else uses that.
+    options.clone().timeout(Duration::from_secs(10)).migrate().await.unwrap();
+    let store = options.open().await.unwrap();
+    assert!(store.find(&id(1)).await.unwrap().is_none());
+    server.freeze(true);
+    for _ in 0..6 {
+        let begun = Instant::now();
+        let error = store.find(&id(1)).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    }
+    server.freeze(false);
+    let begun = Instant::now();
+    while let Err(error) = store.find(&id(1)).await {
+        assert!(begun.elapsed() < Duration::from_secs(10), "{error}");
+    }
+}
+
+/// The next host has its turn, even if the first one takes connections and says nothing.
+#[tokio::test]
+async fn a_host_that_says_nothing_does_not_keep_the_next_from_its_turn() {
+    let Some(fixture) = Fixture::new().await else { return };
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let real = shared().unwrap().port();
+    let url =
+        format!("postgres://postgres@127.0.0.1:{port},127.0.0.1:{real}/postgres?sslmode=disable");
+    let options = PostgresOptions::new(&url).schema(&fixture.schema);
+    let store = options.timeout(Duration::from_secs(4)).open().await.unwrap();
+    insert(&store, id(1)).await;
+    assert!(store.find(&id(1)).await.unwrap().is_some());
+}
