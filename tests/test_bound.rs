@@ -139,7 +139,7 @@ async fn on_postgres(database: Database) -> Vec<Row> {
     let weather = |weather| Fault::Weather(Arc::clone(&proxy), weather);
 
     rows.push(database.windows("none", &settings, &Fault::None).await);
-    let polling = settings.clone().with_store(|store| without_notifications(store));
+    let polling = settings.clone().with_store(without_notifications);
     rows.push(database.windows("none, without notifications", &polling, &Fault::None).await);
 
     let url = database.server.url("postgres");
@@ -333,7 +333,7 @@ fn without_notifications(store: Store) -> Store {
         Store::Postgres { url, schema, max_connections, timeout, .. } => {
             Store::Postgres { url, schema, max_connections, timeout, notifications: false }
         }
-        other => other,
+        other @ Store::Sqlite(_) => other,
     }
 }
 
@@ -344,7 +344,7 @@ fn patiently(store: Store) -> Store {
             let timeout = 5 * TIMEOUT;
             Store::Postgres { url, schema, max_connections, timeout, notifications }
         }
-        other => other,
+        other @ Store::Sqlite(_) => other,
     }
 }
 
@@ -353,7 +353,7 @@ fn with_connections(store: Store, max_connections: usize) -> Store {
         Store::Postgres { url, schema, timeout, notifications, .. } => {
             Store::Postgres { url, schema, max_connections, timeout, notifications }
         }
-        other => other,
+        other @ Store::Sqlite(_) => other,
     }
 }
 
@@ -379,7 +379,7 @@ impl Stopped {
             Self::Dawdling => ("verifiers stopped before the check", true, short),
             Self::Waiting => ("verifiers stopped during polls", false, MAX_STALENESS),
         };
-        let settings = Settings { dawdles, max_staleness, ..settings.clone() };
+        let settings = Settings { max_staleness, dawdles, ..settings.clone() };
         let mut rig = Rig::start(name, &settings, revoker).await;
         let stops = Scale::of_this_run().stops;
         rig.stop_and_go_on(stops, Self::AT_A_TIME).await;

@@ -46,7 +46,7 @@ async fn made_up_tokens_disturb_nobody() {
     let (verifier, background) = Verifier::builder(prefix!("flood"), &Keyring::new(key), store)
         .cache(Cache::new().max_lookups(LOOKUPS))
         .build();
-    background.run_until(flood(verifier, &lookups)).await;
+    Box::pin(background.run_until(flood(verifier, &lookups))).await;
 }
 
 async fn flood(verifier: Verifier<CountingStore>, lookups: &Lookups) {

@@ -104,7 +104,7 @@ impl Fault {
                 client.batch_execute(&lock).await.expect("lock the table");
                 Lasting::Task(tokio::spawn(async move {
                     let _client = client;
-                    std::future::pending().await
+                    std::future::pending::<()>().await;
                 }))
             }
             Self::ServerFull { url, application } => {

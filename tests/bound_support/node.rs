@@ -66,7 +66,7 @@ impl Node {
             }
         };
         let answer = timeout(PATIENCE, answer).await;
-        answer.unwrap_or_else(|_| panic!("no answer within {PATIENCE:?} to {:.60}", line))
+        answer.unwrap_or_else(|_| panic!("no answer within {PATIENCE:?} to {line:.60}"))
     }
 
     /// SIGSTOP, SIGCONT.

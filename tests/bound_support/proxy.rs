@@ -42,7 +42,7 @@ impl Weather {
         [self.to_server, self.from_server].iter().any(|flow| matches!(flow, Flow::Stopped))
     }
 
-    fn to_client(&self, is_listener: bool) -> Flow {
+    fn to_client(self, is_listener: bool) -> Flow {
         match self.to_listener {
             Flow::Free => self.from_server,
             flow if is_listener => flow,

@@ -104,9 +104,10 @@ impl Rig {
         let mut acknowledged = Vec::new();
         for round in 0..rounds {
             let mut revoking = JoinSet::new();
-            for place in round * revocations..(round + 1) * revocations {
+            let these = doomed.iter().enumerate().skip(round * revocations).take(revocations);
+            for (place, id) in these {
                 let after = self.up_to(AROUND / 2);
-                self.revoke(&mut revoking, place, doomed[place], after);
+                self.revoke(&mut revoking, place, *id, after);
             }
             sleep(self.up_to(AROUND / 2)).await;
             for node in &self.nodes {
