@@ -43,7 +43,7 @@ pub(crate) enum Fault {
 /// A fault that lasts.
 pub(crate) enum Lasting {
     None,
-    Weather(Arc<Proxy>),
+    Weather(Arc<Proxy>, Weather),
     Dropped(Arc<Proxy>, &'static [&'static str]),
     /// Until it is stopped.
     Task(JoinHandle<()>),
@@ -66,8 +66,8 @@ impl Fault {
         match self {
             Self::None => Lasting::None,
             Self::Weather(proxy, weather) => {
-                proxy.set(*weather);
-                Lasting::Weather(Arc::clone(proxy))
+                let before = proxy.set(*weather);
+                Lasting::Weather(Arc::clone(proxy), before)
             }
             Self::Dropped(proxy, ends) => {
                 network::drop_packets(proxy.port(), ends);
@@ -158,7 +158,9 @@ impl Lasting {
     pub(crate) async fn end(self) {
         match self {
             Self::None => {}
-            Self::Weather(proxy) => proxy.set(Weather::default()),
+            Self::Weather(proxy, before) => {
+                proxy.set(before);
+            }
             Self::Dropped(proxy, ends) => network::let_packets_pass(proxy.port(), ends),
             Self::Task(task) => {
                 task.abort();

@@ -76,8 +76,9 @@ impl Proxy {
         self.port
     }
 
-    pub(crate) fn set(&self, weather: Weather) {
-        self.weather.send_replace(weather);
+    /// Returns what it was before.
+    pub(crate) fn set(&self, weather: Weather) -> Weather {
+        self.weather.send_replace(weather)
     }
 }
 

@@ -247,7 +247,7 @@ impl Rig {
         // The last poll before the fault began a poll interval before it, and a bit more on a busy
         // machine.
         let (Some(begun), Some(outage)) = (cut_off, seen.first_outage) else { return };
-        if outage < begun + self.max_staleness / 2 {
+        if (begun..begun + self.max_staleness / 2).contains(&outage) {
             let after = outage.saturating_sub(begun);
             violation(format!("a living token was not served from memory after {after:?}"));
         }

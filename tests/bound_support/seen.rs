@@ -110,6 +110,12 @@ impl Seen {
         self.from_memory.load(Relaxed) > 2
     }
 
+    /// Those while the verifier was starting.
+    pub(crate) fn forget_outages(&self) {
+        self.outages.store(0, Relaxed);
+        self.first_outage.store(u64::MAX, Relaxed);
+    }
+
     pub(crate) fn is_from_memory_since(&self, instant: Duration) -> bool {
         self.last_from_memory.load(Relaxed) > nanoseconds(instant)
     }

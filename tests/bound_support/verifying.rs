@@ -205,6 +205,7 @@ impl Verifying {
                 self.begin(batch);
                 let batch = self.batch();
                 self.wait(|| batch.subjects().all(|subject| subject.seen.is_warm())).await;
+                batch.subjects().for_each(|subject| subject.seen.forget_outages());
                 Answer::Warm
             }
             Command::Recover => {
