@@ -67,6 +67,20 @@ mod postgres_multi_thread {
     }
 }
 
+/// Reads are commits there.
+mod postgres_confirmed_reads {
+    use super::*;
+    conformance_tests! {
+        #[tokio::test]
+        {
+            let Some(options) = postgres_support::options() else { return };
+            let options = options.confirmed_reads(true);
+            options.migrate().await.expect("migrate");
+            (options.open().await.expect("open"), ())
+        }
+    }
+}
+
 mod postgres_erased {
     use super::*;
     conformance_tests! { #[tokio::test] postgres!(DynTokenStore::new) }

@@ -128,3 +128,43 @@ async fn a_host_that_says_nothing_does_not_keep_the_next_from_its_turn() {
     insert(&store, id(1)).await;
     assert!(store.find(&id(1)).await.unwrap().is_some());
 }
+
+/// A primary whose synchronous standby is away may have been replaced: nobody knows.
+#[tokio::test]
+async fn confirmed_reads_wait_for_the_synchronous_standby() {
+    let Some(server) = postgres_support::Server::start() else { return };
+    let options = PostgresOptions::new(&server.url("postgres"))
+        .notifications(false)
+        .timeout(Duration::from_secs(1));
+    options.migrate().await.unwrap();
+    let store = options.open().await.unwrap();
+    let confirmed = options.clone().confirmed_reads(true).open().await.unwrap();
+    insert(&store, id(1)).await;
+    for is_away in [false, true, false] {
+        let standbys = if is_away { "nobody" } else { "" };
+        server.psql(&format!("ALTER SYSTEM SET synchronous_standby_names = '{standbys}'"));
+        server.psql("SELECT pg_reload_conf()");
+        // Each server process hears of it by itself.
+        let url = server.url("postgres");
+        let shown = || sql(&url, "SHOW synchronous_standby_names");
+        while shown().await.unwrap().as_deref() != Some(standbys) {}
+        let until = Instant::now() + Duration::from_secs(20);
+        loop {
+            let results = [
+                confirmed.find(&id(1)).await.map(|found| found.is_some()),
+                confirmed.find(&id(2)).await.map(|found| found.is_none()),
+                confirmed.changes_since(None, 1).await.map(|_| true),
+            ];
+            let as_expected = results.iter().all(|result| match result {
+                Ok(is_right) => !is_away && *is_right,
+                Err(error) => is_away && error.kind() == StoreErrorKind::Unavailable,
+            });
+            if as_expected {
+                break;
+            }
+            assert!(Instant::now() < until, "{results:?}");
+        }
+        assert!(store.find(&id(1)).await.unwrap().is_some());
+        assert!(store.changes_since(None, 1).await.is_ok());
+    }
+}

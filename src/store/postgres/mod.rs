@@ -66,7 +66,8 @@ const CHANGES_FORGOTTEN_AT_ONCE: i64 = 1_000;
 /// that a *copy of its files* was put back (a snapshot of the disk, without recovery from an
 /// archive): begin another history then, with your schema:
 /// `UPDATE api_tokens.token_head SET incarnation = (random() * 9007199254740991)::bigint`. And a
-/// primary that nobody knows to have been replaced goes on answering: fence it, as Patroni does.
+/// primary that nobody knows to have been replaced goes on answering: fence it, as Patroni does with
+/// a watchdog, or see [`PostgresOptions::confirmed_reads`].
 ///
 /// # Cost
 ///

@@ -21,6 +21,7 @@ use crate::{StoreError, StoreErrorKind};
 /// - timeout: 5 seconds
 /// - notifications: on
 /// - transaction pooler: none
+/// - confirmed reads: off
 ///
 /// ```no_run
 /// # async fn open() -> Result<(), api_tokens::StoreError> {
@@ -50,6 +51,7 @@ pub struct PostgresOptions {
     timeout: Duration,
     notifications: bool,
     transaction_pooler: bool,
+    confirmed_reads: bool,
     root_certificate: Option<String>,
 }
 
@@ -70,6 +72,7 @@ impl PostgresOptions {
             timeout: Duration::from_secs(5),
             notifications: true,
             transaction_pooler: false,
+            confirmed_reads: false,
             root_certificate: None,
         }
     }
@@ -115,6 +118,23 @@ impl PostgresOptions {
     #[must_use]
     pub fn transaction_pooler(self, pooler: bool) -> Self {
         Self { transaction_pooler: pooler, ..self }
+    }
+
+    /// Whether a `find` and a `changes_since` wait for the **synchronous standby**, as a write does.
+    ///
+    /// PostgreSQL lets a primary that has been replaced, and has not noticed, go on answering reads
+    /// from the past. What stops it is fencing, such as Patroni's watchdog; a machine that runs on
+    /// without its Patroni is not stopped. With this, such a server answers nothing: its standby has
+    /// left it. So the promise of `Cache` then needs no fencing.
+    ///
+    /// It costs a commit for each poll and for each record that is not in the cache: what one write
+    /// takes, an entry in the write-ahead log, and a transaction number. So use it with a cache, and
+    /// with a `poll_interval` of about a quarter of `max_staleness`: hints still make a revocation
+    /// count within milliseconds. Without a synchronous standby it confirms nothing, and where that is
+    /// away, reads wait as writes do.
+    #[must_use]
+    pub fn confirmed_reads(self, confirmed: bool) -> Self {
+        Self { confirmed_reads: confirmed, ..self }
     }
 
     /// The certificates, as PEM, of the authorities that the server's certificate must be signed by,
@@ -199,7 +219,12 @@ impl PostgresOptions {
             .then(|| Listener::start(connector, schema.channel(), self.timeout, hints.clone()));
         Ok(PostgresStore {
             shared: Arc::new(Shared {
-                statements: Statements::new(&schema, features?, self.notifications),
+                statements: Statements::new(
+                    &schema,
+                    features?,
+                    self.notifications,
+                    self.confirmed_reads,
+                ),
                 connections: Connections {
                     pool,
                     timeout: self.timeout,

@@ -31,11 +31,27 @@ pub(super) struct Statements {
 }
 
 impl Statements {
-    pub(super) fn new(schema: &Schema, features: Features, notifications: bool) -> Self {
+    pub(super) fn new(
+        schema: &Schema,
+        features: Features,
+        notifications: bool,
+        confirmed: bool,
+    ) -> Self {
         let table = |name: &str| schema.qualified(name);
         let (token, head, change) = (table("token"), table("token_head"), table("token_change"));
         let (usage, event) = (table("token_usage"), table("token_event"));
         let Features { recovery, timeline, system, durable } = features;
+        // What is written to the log makes the transaction's end a commit, which waits for the
+        // synchronous standby: the answer comes only from a primary that the standby has not left.
+        // (A transaction number alone does not: a commit without anything in the log never waits.)
+        let confirm = if confirmed {
+            format!(
+                ", (SELECT {durable}), (SELECT CASE WHEN NOT {recovery} \
+                 THEN pg_logical_emit_message(true, 'api_tokens', '') END)"
+            )
+        } else {
+            String::new()
+        };
         let token_columns: Vec<String> =
             COLUMNS.iter().map(|(name, _)| format!("t.{name}")).collect();
         let token_columns = token_columns.join(", ");
@@ -45,12 +61,12 @@ impl Statements {
             // is no record. By its key, so that the planner knows there is but one: it plans for
             // thousands of rows in a table that it knows nothing of, and compiles the plan.
             find: format!(
-                "SELECT {token_columns}, h.revision, {recovery} \
+                "SELECT {token_columns}, h.revision, {recovery}{confirm} \
                  FROM {head} h LEFT JOIN {token} t ON t.id = $1 WHERE h.one = 1"
             ),
             changes: format!(
                 "SELECT c.revision, c.id, h.incarnation, h.revision, h.tableoid::bigint, \
-                 {recovery}, (SELECT {timeline}), (SELECT {system}) \
+                 {recovery}, (SELECT {timeline}), (SELECT {system}){confirm} \
                  FROM {head} h LEFT JOIN LATERAL (SELECT revision, id FROM {change} \
                  WHERE revision > $1 AND revision <= h.revision ORDER BY revision LIMIT $2) c \
                  ON true WHERE h.one = 1 ORDER BY c.revision"
