@@ -8,7 +8,7 @@ use tokio_postgres::{Client, NoTls};
 
 use super::{
     network,
-    proxy::{Proxy, Weather},
+    proxy::{Flow, Proxy, Weather},
 };
 use crate::{cluster_support::Cluster, postgres_support::Server};
 
@@ -16,6 +16,9 @@ pub(crate) enum Fault {
     None,
     /// In the proxy.
     Weather(Arc<Proxy>, Weather),
+    /// The last answer comes late, to a question that is older than revocations which it does not
+    /// know of.
+    LateThenSilent(Arc<Proxy>),
     /// In the kernel: packets from or to the proxy's port are dropped, as `iptables` calls them.
     Dropped(Arc<Proxy>, &'static [&'static str]),
     /// Whoever listens for notifications is thrown out again and again.
@@ -43,7 +46,7 @@ pub(crate) enum Fault {
 /// A fault that lasts.
 pub(crate) enum Lasting {
     None,
-    Weather(Arc<Proxy>, Weather),
+    Weather(Arc<Proxy>),
     Dropped(Arc<Proxy>, &'static [&'static str]),
     /// Until it is stopped.
     Task(JoinHandle<()>),
@@ -52,7 +55,8 @@ pub(crate) enum Lasting {
 }
 
 impl Fault {
-    /// Whether the verifiers cannot reach the store at all, so that they go by what is in memory.
+    /// Whether the verifiers cannot reach the store from one moment to the next, so that they go by what
+    /// is in memory for about as long as they may.
     pub(crate) fn cuts_off(&self) -> bool {
         match self {
             Self::None | Self::ListenersTerminated(_) | Self::FileLocked(_) => false,
@@ -66,8 +70,16 @@ impl Fault {
         match self {
             Self::None => Lasting::None,
             Self::Weather(proxy, weather) => {
-                let before = proxy.set(*weather);
-                Lasting::Weather(Arc::clone(proxy), before)
+                proxy.set(*weather);
+                Lasting::Weather(Arc::clone(proxy))
+            }
+            Self::LateThenSilent(proxy) => {
+                let late = Flow::Delayed(Duration::from_millis(80));
+                let weather = Weather { from_server: late, ..Weather::default() };
+                proxy.set(weather);
+                tokio::time::sleep(Duration::from_millis(120)).await;
+                proxy.set(Weather { to_server: Flow::Stopped, ..weather });
+                Lasting::Weather(Arc::clone(proxy))
             }
             Self::Dropped(proxy, ends) => {
                 network::drop_packets(proxy.port(), ends);
@@ -158,9 +170,7 @@ impl Lasting {
     pub(crate) async fn end(self) {
         match self {
             Self::None => {}
-            Self::Weather(proxy, before) => {
-                proxy.set(before);
-            }
+            Self::Weather(proxy) => proxy.set(Weather::default()),
             Self::Dropped(proxy, ends) => network::let_packets_pass(proxy.port(), ends),
             Self::Task(task) => {
                 task.abort();

@@ -76,9 +76,8 @@ impl Proxy {
         self.port
     }
 
-    /// Returns what it was before.
-    pub(crate) fn set(&self, weather: Weather) -> Weather {
-        self.weather.send_replace(weather)
+    pub(crate) fn set(&self, weather: Weather) {
+        self.weather.send_replace(weather);
     }
 }
 
