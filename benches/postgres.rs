@@ -7,7 +7,10 @@ mod postgres_support;
 
 use std::time::Instant;
 
-use api_tokens::{Metadata, Scopes, TokenId, TokenRecord, TokenStore, WriteBatch, prefix};
+use api_tokens::{
+    Actor, Issuer, Keyring, Metadata, NewToken, PostgresStore, Scopes, Token, TokenId, TokenRecord,
+    TokenStore, Verifier, WriteBatch, prefix,
+};
 use criterion::{Criterion, criterion_group, criterion_main};
 use jiff::Timestamp;
 use tokio_postgres::NoTls;
@@ -93,6 +96,20 @@ fn postgres(criterion: &mut Criterion) {
             })
         });
     });
+    let verifier = Verifier::new(prefix!("bench"), &Keyring::unkeyed(), store.clone());
+    let tokens = runtime.block_on(tokens(&verifier));
+    group.bench_function("verify without a cache", |bencher| {
+        bencher.iter_custom(|times| {
+            runtime.block_on(async {
+                let begun = Instant::now();
+                for (token, _) in tokens.iter().cycle().zip(0..times) {
+                    let text = token.expose_secret().as_bytes();
+                    verifier.verify(text).await.expect("accepted");
+                }
+                begun.elapsed()
+            })
+        });
+    });
     let mut version = 1;
     group.bench_function("update one record", |bencher| {
         bencher.iter_custom(|times| {
@@ -133,6 +150,21 @@ fn postgres(criterion: &mut Criterion) {
         });
     });
     group.finish();
+}
+
+async fn tokens(verifier: &Verifier<PostgresStore>) -> Vec<Token> {
+    let issuer = Issuer::new(verifier);
+    let ann: Actor = "ann".parse().expect("an actor");
+    let mut tokens = Vec::new();
+    for _ in 0..1_000 {
+        let new = NewToken::new(
+            "acme".parse().expect("a project"),
+            "ann".parse().expect("an owner"),
+            "a token".parse().expect("a name"),
+        );
+        tokens.push(issuer.create(new, &ann).await.expect("create").token);
+    }
+    tokens
 }
 
 criterion_group!(benches, postgres);

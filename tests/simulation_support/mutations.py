@@ -55,8 +55,7 @@ MUTATIONS = [
        "            let decided = self.accept(held.record(), &compare, &digest_again).await;\n"
        "            if may_rely_on {\n")]),
     ("e", "a read counts from its end",
-     [(RECORDS, "        let read_at = clock.monotonic();\n", ""),
-      (RECORDS, "        let found = store.find(id).await?;\n",
+     [(RECORDS, "        let found = store.find(id).await?;\n",
        "        let found = store.find(id).await?;\n        let read_at = clock.monotonic();\n")]),
     ("f1", "own writes are not forgotten",
      [(SHARED,
