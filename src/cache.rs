@@ -75,6 +75,10 @@ pub(crate) use watch::{Source, unwatched};
 /// - *A record read from the store.* The check made sure that this `find` began at *F* ≥ *C* − *S* > *T*,
 ///   so it shows the change, by (1). ∎
 ///
+/// On the node that makes the change nothing of this is needed: when the call returns, its cache has
+/// forgotten the record. If the call is dropped before it returns, or a bulk change finds that
+/// somebody else was first, the bound is what holds.
+///
 /// Outside of it: a virtual machine or a process that is paused after the check goes on where it was; so
 /// does the request, which was accepted in time. And time that a host's
 /// [`OwnerPolicy`](crate::OwnerPolicy) takes is before the check.

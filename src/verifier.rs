@@ -20,8 +20,8 @@ pub use verified::Verified;
 /// Checks tokens: whether they exist, whether the secret is right, and whether they are accepted
 /// now.
 ///
-/// Every verification reads the store, so a revoked token is refused as soon as `revoke` has
-/// returned, on every node. A clone is cheap and shares everything.
+/// Without a `Cache` (feature `cache`) every verification reads the store, so a revoked token is
+/// refused as soon as `revoke` has returned, on every node. A clone is cheap and shares everything.
 ///
 /// # Cost
 ///

@@ -112,8 +112,9 @@ impl<S: TokenStore> Issuer<S> {
         Ok(expires_at)
     }
 
-    /// Switches a token off until [`enable`](Self::enable). When this returns, every
-    /// [`Verifier`](crate::Verifier) on this store refuses it.
+    /// Switches a token off until [`enable`](Self::enable). When this returns, the verifier that this
+    /// issuer was made from refuses it, and so does every other on this store; one with a `Cache`,
+    /// within its `max_staleness`.
     ///
     /// # Errors
     ///
@@ -146,8 +147,9 @@ impl<S: TokenStore> Issuer<S> {
             .await
     }
 
-    /// Revokes a token, for good. When this returns, every [`Verifier`](crate::Verifier) on this
-    /// store refuses it.
+    /// Revokes a token, for good. When this returns, the verifier that this issuer was made from
+    /// refuses it, and so does every other on this store; one with a `Cache`, within its
+    /// `max_staleness`.
     ///
     /// Revoking a revoked token changes nothing: who did it first, when and why stays on record.
     ///

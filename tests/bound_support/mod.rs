@@ -1,0 +1,34 @@
+//! Verifier processes, a revoker and what goes wrong between them, for `test_bound.rs`.
+
+pub(crate) mod fault;
+pub(crate) mod network;
+pub(crate) mod node;
+pub(crate) mod proxy;
+pub(crate) mod rig;
+pub(crate) mod seen;
+pub(crate) mod table;
+pub(crate) mod verifying;
+
+use std::{io::Write, time::Duration};
+
+use api_tokens::{Clock, Keyring, MasterKey, SystemClock};
+
+/// The same in all processes of the machine, so that they can be compared.
+pub(crate) fn now() -> Duration {
+    SystemClock.monotonic()
+}
+
+pub(crate) fn keyring() -> Keyring {
+    let key: Vec<u8> = (0..32).collect();
+    Keyring::new(MasterKey::from_bytes(&key).expect("a key"))
+}
+
+/// Shows also if the test succeeds, unlike `eprintln!`.
+pub(crate) fn say(line: &str) {
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
+/// Whether what is missing on this machine must not be missing.
+pub(crate) fn is_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|ci| ci == "true")
+}
