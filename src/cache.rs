@@ -118,6 +118,9 @@ impl Cache {
     ///
     /// Set the same on all nodes, also on those that only revoke: it is what
     /// `Revoked::effective_everywhere` waits for.
+    ///
+    /// A poll must return within it: less than ten round trips to the store will not do, since a new
+    /// connection takes about six.
     pub const fn max_staleness(self, max_staleness: Duration) -> Self {
         const HOUR: Duration = Duration::from_secs(60 * 60);
         let max_staleness =
