@@ -11,7 +11,9 @@ use api_tokens::{
     Actor, Issuer, Keyring, Metadata, NewToken, PostgresStore, Scopes, Token, TokenId, TokenRecord,
     TokenStore, Verifier, WriteBatch, prefix,
 };
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{
+    BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime,
+};
 use jiff::Timestamp;
 use tokio_postgres::NoTls;
 
@@ -59,97 +61,65 @@ fn postgres(criterion: &mut Criterion) {
         client.batch_execute("ANALYZE; CHECKPOINT").await.expect("analyze");
         (store, client)
     });
-    let next = |number: &mut usize| {
-        *number = (*number + 7_919) % 100_000;
-        id(*number)
-    };
-
-    let mut group = criterion.benchmark_group("postgres");
-    let bare = runtime
+    let mut bench = Bench { group: criterion.benchmark_group("postgres"), runtime: &runtime };
+    let mut ids = (0..).map(|i| id(i * 7_919 % 100_000));
+    let select = runtime
         .block_on(client.prepare(
             "SELECT t.*, h.revision FROM api_tokens.token_head h \
              LEFT JOIN api_tokens.token t ON t.id = $1 WHERE h.one = 1",
         ))
         .expect("prepare");
-    group.bench_function("select by the bare driver", |bencher| {
-        bencher.iter_custom(|times| {
-            runtime.block_on(async {
-                let (begun, mut number) = (Instant::now(), 0);
-                for _ in 0..times {
-                    let id = next(&mut number);
-                    let row = client.query_one(&bare, &[&id.as_str()]).await.expect("a row");
-                    assert_eq!(row.get::<_, &str>(0), id.as_str());
-                }
-                begun.elapsed()
-            })
-        });
+    bench.run("select by the bare driver", async || {
+        let id = ids.next().expect("an id");
+        let row = client.query_one(&select, &[&id.as_str()]).await.expect("a row");
+        assert_eq!(row.get::<_, &str>(0), id.as_str());
     });
-    group.bench_function("find", |bencher| {
-        bencher.iter_custom(|times| {
-            runtime.block_on(async {
-                let (begun, mut number) = (Instant::now(), 0);
-                for _ in 0..times {
-                    let id = next(&mut number);
-                    store.find(&id).await.expect("find").expect("a record");
-                }
-                begun.elapsed()
-            })
-        });
+    bench.run("find", async || {
+        let id = ids.next().expect("an id");
+        store.find(&id).await.expect("find").expect("a record");
     });
     let verifier = Verifier::new(prefix!("bench"), &Keyring::unkeyed(), store.clone());
     let tokens = runtime.block_on(tokens(&verifier));
-    group.bench_function("verify without a cache", |bencher| {
-        bencher.iter_custom(|times| {
-            runtime.block_on(async {
-                let begun = Instant::now();
-                for (token, _) in tokens.iter().cycle().zip(0..times) {
-                    let text = token.expose_secret().as_bytes();
-                    verifier.verify(text).await.expect("accepted");
-                }
-                begun.elapsed()
-            })
-        });
+    let mut tokens = tokens.iter().cycle();
+    bench.run("verify without a cache", async || {
+        let text = tokens.next().expect("a token").expose_secret().as_bytes();
+        verifier.verify(text).await.expect("accepted");
     });
-    let mut version = 1;
-    group.bench_function("update one record", |bencher| {
-        bencher.iter_custom(|times| {
-            runtime.block_on(async {
-                let begun = Instant::now();
-                for _ in 0..times {
-                    version += 1;
-                    let update = WriteBatch::update(record(1, version));
-                    store.write(&update).await.expect("update");
-                }
-                begun.elapsed()
-            })
-        });
+    bench.run("changes_since, none", async || {
+        store.changes_since(None, 100).await.expect("changes");
     });
-    let bare = runtime
+    let mut versions = 2..;
+    bench.run("update one record", async || {
+        let update = WriteBatch::update(record(1, versions.next().expect("a version")));
+        store.write(&update).await.expect("update");
+    });
+    let update = runtime
         .block_on(client.prepare("UPDATE api_tokens.token_head SET revision = revision"))
         .expect("prepare");
-    group.bench_function("update one number by the bare driver", |bencher| {
-        bencher.iter_custom(|times| {
-            runtime.block_on(async {
-                let begun = Instant::now();
-                for _ in 0..times {
-                    client.execute(&bare, &[]).await.expect("update");
-                }
-                begun.elapsed()
-            })
-        });
+    bench.run("update one number by the bare driver", async || {
+        client.execute(&update, &[]).await.expect("update");
     });
-    group.bench_function("changes_since, none", |bencher| {
-        bencher.iter_custom(|times| {
-            runtime.block_on(async {
-                let begun = Instant::now();
-                for _ in 0..times {
-                    store.changes_since(None, 100).await.expect("changes");
-                }
-                begun.elapsed()
-            })
+}
+
+struct Bench<'a> {
+    group: BenchmarkGroup<'a, WallTime>,
+    runtime: &'a tokio::runtime::Runtime,
+}
+
+impl Bench<'_> {
+    fn run(&mut self, name: &str, mut call: impl AsyncFnMut()) {
+        self.group.bench_function(name, |bencher| {
+            bencher.iter_custom(|times| {
+                self.runtime.block_on(async {
+                    let begun = Instant::now();
+                    for _ in 0..times {
+                        call().await;
+                    }
+                    begun.elapsed()
+                })
+            });
         });
-    });
-    group.finish();
+    }
 }
 
 async fn tokens(verifier: &Verifier<PostgresStore>) -> Vec<Token> {

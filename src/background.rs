@@ -18,12 +18,14 @@ const REUSE_REPORTED_FOR: SignedDuration = SignedDuration::from_hours(1);
 
 /// The work that no request waits for: writing when tokens were used, digesting tokens again
 /// under a new key, retiring predecessors whose successor is in use, reporting reuse, and
-/// summing up refusals.
+/// summing up refusals. And with a `Cache`, polling for changes: without it nothing is ever verified
+/// from memory.
 ///
 /// With the feature `tokio`, spawn `run_until`. On any other runtime, call
-/// [`tick`](Self::tick) about once a second, and [`flush`](Self::flush) at the end.
+/// [`tick`](Self::tick) about once a second, [`flush`](Self::flush) at the end, and with a cache
+/// `poll_changes` every poll interval.
 ///
-/// A store that is slow or fails delays this work and nothing else: what could not be written
+/// A store that is slow or fails delays this work and, but for the cache, nothing else: what could not be written
 /// stays in memory, within bounds, and is tried again. What is in memory is lost when the process
 /// dies: at most the usage since the last write.
 ///

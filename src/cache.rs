@@ -1,4 +1,4 @@
-//! Verification from memory that a revocation ends everywhere, within a stated time.
+//! Verification from memory, with a bound on how long a revocation can go unnoticed.
 
 mod entry;
 mod feed;
@@ -16,7 +16,8 @@ pub(crate) use records::{CachedRecords, Leased};
 pub(crate) use watch::{Source, unwatched};
 
 /// Keeps records in memory, so that most verifications need no store, and still refuses what is
-/// revoked: at once on the node that revoked it, within milliseconds on the others, and **never later
+/// revoked: at once on the node that revoked it, on the others within milliseconds where the store
+/// gives hints, else by their next poll, and **never later
 /// than [`max_staleness`](Self::max_staleness) after the revocation was acknowledged**, whatever
 /// fails.
 ///
@@ -87,9 +88,10 @@ pub(crate) use watch::{Source, unwatched};
 ///
 /// A verification from the cache reads a clock, takes the lock of one shard of many, and allocates
 /// nothing. An entry takes about 600 bytes: a record with short texts, and what the cache needs. A poll
-/// that finds nothing is one small read of the store, 20 a second and node.
+/// that finds nothing is one small read of the store, about 23 per second and node.
 ///
-/// What is not in the cache is read once, however many requests wait for it, and at most
+/// What is not in the cache is read once, however many requests wait for it (twice if it is not there),
+/// and at most
 /// [`max_lookups`](Self::max_lookups) are read at a time. So a flood of made-up tokens cannot take down
 /// the store. That there is no token of an id is never cached.
 #[derive(Debug, Clone, Copy)]
@@ -118,6 +120,9 @@ impl Cache {
     ///
     /// Set the same on all nodes, also on those that only revoke: it is what
     /// `Revoked::effective_everywhere` waits for.
+    ///
+    /// A poll must return within it: less than ten round trips to the store will not do, since a new
+    /// connection takes about six.
     pub const fn max_staleness(self, max_staleness: Duration) -> Self {
         const HOUR: Duration = Duration::from_secs(60 * 60);
         let max_staleness =
@@ -125,8 +130,9 @@ impl Cache {
         Self { max_staleness, ..self }
     }
 
-    /// How often to ask the store for changes: at least every millisecond, and at least four times in
-    /// `max_staleness`.
+    /// How long to wait between two polls: up to this long, but no longer than a quarter of
+    /// `max_staleness`, and no less than a millisecond. It varies by a quarter, so that nodes do not
+    /// keep in step.
     pub const fn poll_interval(self, poll_interval: Duration) -> Self {
         Self { poll_interval, ..self }
     }

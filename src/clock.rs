@@ -13,7 +13,8 @@ use jiff::{SignedDuration, Timestamp};
 /// told. It may jump (as a wall clock does when it is set): expiry follows it, revocation does not
 /// depend on it.
 ///
-/// A verification with a cache calls `monotonic` once: by it a cached record is too old.
+/// A verification from a cache calls `monotonic` once, and one that reads the store a few times: it
+/// decides whether a record is too old.
 pub trait Clock: Send + Sync + 'static {
     /// The present instant.
     fn now(&self) -> Timestamp;
@@ -27,8 +28,8 @@ pub trait Clock: Send + Sync + 'static {
 ///
 /// [`now`](Clock::now) is [`Timestamp::now`]. [`monotonic`](Clock::monotonic) is `CLOCK_BOOTTIME`
 /// on Linux and Android, `CLOCK_MONOTONIC` on Apple's systems, where that counts suspended time, and
-/// [`Instant`](std::time::Instant) elsewhere: on Windows that counts it, too; of another system, find
-/// out.
+/// [`Instant`](std::time::Instant) elsewhere: on Windows that counts it, too; on other systems,
+/// check.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 

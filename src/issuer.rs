@@ -395,7 +395,7 @@ impl Revoked {
     /// [`max_staleness`](crate::Cache::max_staleness) of the verifier that this issuer was made from
     /// has passed since the revocation. All nodes should have the same.
     ///
-    /// As a rule, the others refuse it within milliseconds. Needs tokio with its timer.
+    /// The others usually refuse it much sooner. Needs tokio with its timer.
     pub async fn effective_everywhere(&self) {
         tokio::time::sleep_until(self.effective_at).await;
     }

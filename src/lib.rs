@@ -55,8 +55,8 @@
 //!
 //! - `sqlite`: `SqliteStore`, on rusqlite with a bundled SQLite.
 //! - `postgres`: `PostgresStore`, on tokio-postgres with rustls.
-//! - `cache`: `Cache`, verification from memory that a revocation ends everywhere within a stated
-//!   time; switches `tokio` on.
+//! - `cache`: `Cache`, verification from memory, with a bound on how long a revocation can go
+//!   unnoticed; switches `tokio` on.
 //! - `tokio`: `Background::run_until`, which does on tokio what no request should wait for.
 //! - `metrics`: figures for operators, for the facade of the crate `metrics`.
 //! - `tower`: `BearerLayer`, for HTTP and gRPC.

@@ -152,12 +152,6 @@ pub enum Status {
 }
 
 impl Status {
-    /// Whether it never becomes another one.
-    #[cfg(feature = "cache")]
-    pub(crate) fn is_final(self) -> bool {
-        matches!(self, Self::Expired | Self::RotatedOut | Self::Revoked)
-    }
-
     /// As serde writes it: `active`, `not_yet_valid`, `disabled`, `expired`, `rotated_out` or
     /// `revoked`.
     #[must_use]

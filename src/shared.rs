@@ -69,18 +69,6 @@ impl<S: TokenStore> Shared<S> {
         }
     }
 
-    /// Lets no verification that begins after this go by what was read of a token before.
-    #[cfg_attr(
-        not(feature = "cache"),
-        expect(unused_variables, clippy::unused_self, reason = "for the cache")
-    )]
-    fn forget(&self, id: &TokenId) {
-        #[cfg(feature = "cache")]
-        if let Some(cache) = &self.cache {
-            cache.forget(id);
-        }
-    }
-
     /// Whether the token is accepted now, and what its owner may do, if that is not everything.
     pub(crate) async fn check(
         &self,

@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     Client, Credentials, DigestMatch, Digester, Event, EventKind, Keyring, ParsedToken, Prefix,
-    Scopes, Status, StoreError, StoreErrorKind, TokenDigest, TokenFormatError, TokenId,
-    TokenRecord, TokenStore, clock::after, pending::Task, shared::Shared,
+    Scopes, Status, TokenDigest, TokenFormatError, TokenId, TokenRecord, TokenStore, clock::after,
+    held::too_late, pending::Task, shared::Shared,
 };
 
 pub use builder::VerifierBuilder;
@@ -221,8 +221,7 @@ impl<S: TokenStore> Verifier<S> {
         if self.shared.may_rely_on(&held, decided.as_ref().err()) {
             return Ok(Some(Verified::new(held, decided?)));
         }
-        let context = "read a record: the answer took longer than it may be relied on";
-        Err(StoreError::new(StoreErrorKind::Unavailable, context).into())
+        Err(too_late().into())
     }
 
     /// Decides by a record. Returns what the token's owner may do, if that is not everything.

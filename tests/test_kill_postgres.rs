@@ -2,7 +2,7 @@
 //! revoke: whatever was acknowledged still holds, and nothing is half there.
 //!
 //! The operating system survives, so this does not show that the disk was waited for: that commits
-//! are synchronous whatever the default, `test_postgres` shows.
+//! are synchronous whatever the default, the test `postgres` shows.
 
 mod postgres_support;
 

@@ -19,8 +19,6 @@ pub(super) struct Feed {
     applied: AtomicU64,
     /// When the lease ends, in nanoseconds of the monotonic clock; 0 before the first.
     lease: AtomicU64,
-    /// When the poll began that the lease is from.
-    polled: AtomicU64,
     expirations: AtomicU64,
 }
 
@@ -31,7 +29,6 @@ impl Feed {
             cursor: Mutex::default(),
             applied: AtomicU64::new(0),
             lease: AtomicU64::new(0),
-            polled: AtomicU64::new(0),
             expirations: AtomicU64::new(0),
         }
     }
@@ -49,13 +46,18 @@ impl Feed {
         Revision(self.applied.load(Ordering::Acquire))
     }
 
+    /// How long ago the poll began that the lease is from.
     pub(super) fn age(&self, now: Duration) -> Option<Duration> {
-        let polled = Duration::from_nanos(self.polled.load(Ordering::Relaxed));
-        (!self.lease().is_zero()).then(|| now.saturating_sub(polled))
+        let lease = self.lease();
+        let until_now = now.saturating_add(self.max_staleness());
+        (!lease.is_zero()).then(|| until_now.saturating_sub(lease))
     }
 
-    pub(super) fn expirations(&self) -> u64 {
-        self.expirations.load(Ordering::Relaxed)
+    /// How many leases ran out, the present one included.
+    pub(super) fn expirations(&self, now: Duration) -> u64 {
+        let lease = self.lease();
+        let present = u64::from(!lease.is_zero() && lease <= now);
+        self.expirations.load(Ordering::Relaxed).saturating_add(present)
     }
 
     fn cursor(&self) -> Option<Cursor> {
@@ -71,7 +73,6 @@ impl Feed {
     /// All changes that were acknowledged before a poll that began at `begun` have been applied.
     fn extend(&self, begun: Duration, now: Duration) {
         let until = nanoseconds(begun.saturating_add(self.max_staleness()));
-        self.polled.fetch_max(nanoseconds(begun), Ordering::Relaxed);
         let before = self.lease.fetch_max(until, Ordering::AcqRel);
         if before != 0 && before <= nanoseconds(now) {
             self.expirations.fetch_add(1, Ordering::Relaxed);

@@ -54,32 +54,42 @@ impl Pace {
         Self { interval, max_staleness, failures: 0 }
     }
 
-    /// A poll that hangs is given up in time for another one within the lease.
+    /// How long to wait for an answer. A poll that hangs is given up in time for another one within
+    /// the lease; but if that comes to nothing as well, the store may be slow to connect to, and the
+    /// lease is lost anyway.
     fn patience(&self) -> Duration {
-        self.max_staleness / 2
+        const LONGEST: Duration = Duration::from_secs(2);
+
+        let patience = self.max_staleness / 2;
+        patience.saturating_mul(1 << self.doublings()).min(patience.max(LONGEST))
+    }
+
+    fn doublings(&self) -> u32 {
+        const MOST: u32 = 10;
+
+        self.failures.min(MOST)
     }
 
     /// How long to wait before the next poll.
     ///
     /// Hints come thick and fast while many tokens are revoked, and each poll reads what there is. When
-    /// the store fails, all nodes ask less and less often, and none at the same time as the others:
-    /// `now` differs between them, and so what is made of its last digits.
+    /// the store fails, all nodes ask less and less often. And never all at the same time: `now`
+    /// differs between them, and so what is made of its digits.
     fn pauses(&mut self, is_ok: bool, now: Duration) -> Pauses {
         const BETWEEN_HINTS: Duration = Duration::from_millis(5);
         const LONGEST: Duration = Duration::from_secs(1);
-        const MOST_DOUBLINGS: u32 = 10;
 
         self.failures = if is_ok { 0 } else { self.failures.saturating_add(1) };
-        let doublings = self.failures.min(MOST_DOUBLINGS);
-        let pause = self.interval.saturating_mul(1 << doublings);
+        let pause = self.interval.saturating_mul(1 << self.doublings());
         let pause = if is_ok { pause } else { pause.min(LONGEST.max(self.interval)) };
         // Between three quarters and the whole.
-        let pause = pause.mul_f64(0.75 + f64::from(now.subsec_nanos() % 1000) / 4000.0);
+        let part = f64::from(now.subsec_nanos() % 1_000_000) / 1_000_000.0;
+        let pause = pause.mul_f64(0.75 + part / 4.0);
         Pauses { at_least: if is_ok { BETWEEN_HINTS.min(pause) } else { pause }, at_most: pause }
     }
 }
 
-/// How long to wait before the next poll: at least, and at most, if there is no hint.
+/// At most, if there is no hint.
 struct Pauses {
     at_least: Duration,
     at_most: Duration,

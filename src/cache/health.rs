@@ -6,18 +6,19 @@ use core::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CacheHealth {
-    /// How long ago the last poll of the change feed began that has returned; `None` before the first.
+    /// How long ago the last poll of the change feed began that succeeded; `None` before the first.
     pub feed_age: Option<Duration>,
     /// For how long cached records will be used if no further poll returns. Zero: each verification
     /// reads the store.
     pub lease_left: Duration,
-    /// How many times the lease ran out since the start.
+    /// How many times the lease has run out since the start.
     pub lease_expirations: u64,
     /// How many records are in memory.
     pub tokens: usize,
-    /// How many verifications found the record in memory, also those for which the lease had ended.
+    /// How many verifications found the record in memory.
     pub hits: u64,
-    /// How many read the store.
+    /// How many needed the store, alone or together. Those that found a record for which the lease
+    /// had ended are among both.
     pub misses: u64,
 }
 

@@ -15,6 +15,7 @@ use super::{
     entry::Entry,
     feed::Feed,
     flight::{Answer, Flight, Shards},
+    watch::Watched,
 };
 use crate::{Clock, Found, StoreError, StoreErrorKind, TokenId, TokenStore, sharded::Sharded};
 
@@ -89,7 +90,7 @@ impl CachedRecords {
         Some(Leased { entry, until })
     }
 
-    /// From when on a refusal for good, by this record, must be asked for again. An id may come back
+    /// From when on a refusal by this record must be asked for again. An id may come back
     /// after it was pruned, when it is imported again, and nobody notes that as a change.
     pub(crate) fn refuses_until(&self, leased: &Leased) -> Duration {
         leased.until.min(leased.entry.read_at.saturating_add(self.max_staleness()))
@@ -170,12 +171,11 @@ impl CachedRecords {
     }
 
     pub(super) fn forget_all(&self) {
-        for mut shard in self.shards.each() {
-            shard.bar_all();
-            shard.watched.values().for_each(super::watch::Watched::notify);
-        }
+        self.shards.each().for_each(|mut shard| shard.bar_all());
         // What enters now was read after the flights above were barred.
         self.entries.clear();
+        // Last, since they look at what is there.
+        self.shards.each().for_each(|shard| shard.watched.values().for_each(Watched::notify));
     }
 
     pub(crate) fn health(&self, clock: &dyn Clock) -> CacheHealth {
@@ -186,7 +186,7 @@ impl CachedRecords {
         CacheHealth {
             feed_age: self.feed.age(now),
             lease_left: self.feed.lease().saturating_sub(now),
-            lease_expirations: self.feed.expirations(),
+            lease_expirations: self.feed.expirations(now),
             tokens: self.entries.len(),
             hits: sum(|counts| &counts.hits),
             misses: sum(|counts| &counts.misses),

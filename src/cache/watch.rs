@@ -6,9 +6,7 @@ use std::{pin::Pin, sync::Arc};
 use tokio::{sync::Notify, time::timeout};
 
 use super::{CachedRecords, entry::Entry, flight::Shards};
-use crate::{
-    StoreError, StoreErrorKind, TokenId, TokenStore, VerifyError, held::Held, shared::Shared,
-};
+use crate::{StoreError, StoreErrorKind, TokenId, VerifyError};
 
 /// Where a watch asks whether a token is still accepted: the verifier, without its type.
 pub(crate) trait Source: Send + Sync {
@@ -48,7 +46,9 @@ impl Entry {
             let mut changed = pin!(watch.changed.notified());
             // Before the check, so that no change comes between.
             changed.as_mut().enable();
-            match source.check(&id).await {
+            // A store that hangs must not keep a stream open.
+            let checked = timeout(cache.max_staleness(), source.check(&id)).await;
+            match checked.unwrap_or_else(|_| Err(unanswered())) {
                 Ok(accepted_for) => {
                     let _ = timeout(accepted_for.max(SHORTEST), changed).await;
                 }
@@ -61,6 +61,10 @@ impl Entry {
 pub(crate) fn unwatched() -> VerifyError {
     StoreError::new(StoreErrorKind::Other, "watch a token: its verifier is gone or has no cache")
         .into()
+}
+
+fn unanswered() -> VerifyError {
+    StoreError::new(StoreErrorKind::Unavailable, "watch a token: no answer in time").into()
 }
 
 struct Watch<'a> {
@@ -87,45 +91,5 @@ impl Drop for Watch<'_> {
                 shard.watched.remove(&self.id);
             }
         }
-    }
-}
-
-impl<S: TokenStore> Source for Shared<S> {
-    fn cache(&self) -> Option<&CachedRecords> {
-        self.cache.as_ref()
-    }
-
-    fn check<'a>(
-        &'a self,
-        id: &'a TokenId,
-    ) -> Pin<Box<dyn Future<Output = Result<Duration, VerifyError>> + Send + 'a>> {
-        Box::pin(async {
-            if let Some(held) = self.cached(id) {
-                let checked = self.check(held.record()).await;
-                if self.may_rely_on(&held, checked.as_ref().err()) {
-                    checked?;
-                    return Ok(self.accepted_for(&held));
-                }
-            }
-            let held = self.find(id).await?.ok_or(VerifyError::UnknownToken)?;
-            self.check(held.record()).await?;
-            Ok(self.accepted_for(&held))
-        })
-    }
-}
-
-impl<S: TokenStore> Shared<S> {
-    /// Until the record ends, or must be looked at again.
-    fn accepted_for(&self, held: &Held) -> Duration {
-        let leased_for = match held {
-            Held::Read(_) => Duration::ZERO,
-            Held::Leased(leased) => leased.until.saturating_sub(self.clock.monotonic()),
-        };
-        match held.record().ends_at() {
-            // Negative if it ended just now.
-            Some(end) => end.duration_since(self.clock.now()).try_into().unwrap_or_default(),
-            None => Duration::MAX,
-        }
-        .min(leased_for)
     }
 }

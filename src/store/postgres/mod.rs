@@ -86,6 +86,8 @@ pub struct PostgresStore {
 struct Shared {
     statements: Statements,
     connections: Connections,
+    /// For `changes_since` alone: what a cache goes by must not wait behind what it could not find.
+    feed: Connections,
     hints: watch::Sender<()>,
     _listener: Option<Listener>,
 }
@@ -173,15 +175,14 @@ impl TokenStore for PostgresStore {
         limit: usize,
     ) -> Result<Changes, StoreError> {
         const RECOVERY: usize = 5;
-        let Shared { statements, connections, .. } = &*self.shared;
+        let Shared { statements, feed, .. } = &*self.shared;
         let mut parameters = Parameters::default();
         let after =
             cursor.map_or(i64::MAX, |cursor| i64::try_from(cursor.revision.0).unwrap_or(i64::MAX));
         parameters.integer(after);
         parameters.integer(bounded(limit));
-        let rows = connections
-            .read_primary("read changes", &statements.changes, &parameters, RECOVERY)
-            .await?;
+        let rows =
+            feed.read_primary("read changes", &statements.changes, &parameters, RECOVERY).await?;
         let head = rows.first().and_then(head).ok_or_else(|| statements.no_head())?;
         statements.changes_after(cursor, head, &rows)
     }

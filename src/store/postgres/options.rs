@@ -17,7 +17,7 @@ use crate::{StoreError, StoreErrorKind};
 /// - schema: `api_tokens`, a PostgreSQL schema of its own, so that the tables are
 ///   `api_tokens.token`, `token_head`, `token_change`, `token_usage`, `token_event` and
 ///   `token_migration`
-/// - connections: 10 at most, and one that listens
+/// - connections: 10 at most, one that reads changes, and one that listens
 /// - timeout: 5 seconds
 /// - notifications: on
 /// - transaction pooler: none
@@ -85,7 +85,8 @@ impl PostgresOptions {
     }
 
     /// How many connections there are at most, at least 1; a call beyond that waits for one. One
-    /// more listens, if there are [`notifications`](Self::notifications).
+    /// more reads changes, so that a cache's polls never wait behind its lookups, and one more
+    /// listens, if there are [`notifications`](Self::notifications).
     #[must_use]
     pub fn max_connections(self, connections: usize) -> Self {
         Self { max_connections: connections.max(1), ..self }
@@ -205,10 +206,20 @@ impl PostgresOptions {
                 self.timeout.as_millis(),
             )
         });
-        let pool = connector.clone().pool(self.max_connections, schema.clone(), prepare)?;
+        let connections = |number| -> Result<Connections, StoreError> {
+            Ok(Connections {
+                pool: connector.clone().pool(number, schema.clone(), prepare.clone())?,
+                timeout: self.timeout,
+                prepared: !self.transaction_pooler,
+            })
+        };
+        let (feed, connections) = (connections(1)?, connections(self.max_connections)?);
         let first = async {
-            let client =
-                pool.get().await.map_err(|error| Failure::Pool(error).into_error(CONTEXT))?;
+            let client = connections
+                .pool
+                .get()
+                .await
+                .map_err(|error| Failure::Pool(error).into_error(CONTEXT))?;
             Features::probe(&client).await
         };
         let Ok(features) = tokio::time::timeout(self.timeout, first).await else {
@@ -226,11 +237,8 @@ impl PostgresOptions {
                     self.notifications,
                     self.confirmed_reads,
                 ),
-                connections: Connections {
-                    pool,
-                    timeout: self.timeout,
-                    prepared: !self.transaction_pooler,
-                },
+                connections,
+                feed,
                 hints,
                 _listener: listener,
             }),
