@@ -1,5 +1,6 @@
 //! Three PostgreSQL nodes under Patroni fail over under load: nothing that was acknowledged is lost,
-//! no revoked token comes back, and a history that did lose something is noticed.
+//! no revoked token comes back, a primary that was replaced and goes on answers no confirmed read, and a
+//! history that did lose something is noticed.
 //!
 //! Needs PostgreSQL, Patroni and etcd; `docs/postgresql-cluster.md` says what it shows.
 
@@ -14,7 +15,7 @@ use api_tokens::{
     Actor, Cache, Changes, Cursor, Issuer, Keyring, MasterKey, NewToken, PostgresOptions,
     PostgresStore, Revision, Status, Token, TokenStore, Verifier, VerifyError, prefix,
 };
-use cluster_support::{Cluster, HEALTHY, load::Load, say};
+use cluster_support::{Cluster, HEALTHY, Node, load::Load, observer::Observer, say};
 use tokio_postgres::NoTls;
 
 /// For the ttl, for all that Patroni tries before it gives a node up, and for a busy machine.
@@ -22,6 +23,9 @@ const FAILOVER_WITHIN: Duration = Duration::from_secs(240);
 /// Of load, before a fault and after it.
 const A_WHILE: Duration = Duration::from_secs(2);
 const MAX_STALENESS: Duration = Duration::from_secs(1);
+/// For how long a replaced primary is read, after its answers must not count any more.
+const REPLACED_FOR: Duration = Duration::from_secs(4);
+const REVOKED_ELSEWHERE: usize = 24;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_cluster_loses_nothing_and_tells_what_it_lost() {
@@ -44,16 +48,19 @@ async fn a_cluster_loses_nothing_and_tells_what_it_lost() {
         .cache(Cache::new().max_staleness(MAX_STALENESS))
         .build();
     tokio::spawn(background.run_until(core::future::pending::<()>()));
-    let service = Service { cluster, store, verifier, cached };
+    let service = Service { cluster, keyring, store, verifier, cached };
 
+    service.measure_confirmed_reads().await;
     service.switch_over().await;
     service.kill_the_primary().await;
     service.freeze_the_primary().await;
+    service.orphan_the_primary().await;
     service.lose_a_revocation().await;
 }
 
 struct Service {
     cluster: Cluster,
+    keyring: Keyring,
     store: PostgresStore,
     /// Reads the store each time.
     verifier: Verifier<PostgresStore>,
@@ -101,6 +108,142 @@ impl Service {
         say(&format!("thawed primary: {} stale answers within {lasted} ms", stale.len()));
         let excepted = window.map(|(_, last)| (fault, last + MAX_STALENESS));
         self.finish("frozen primary", load, fault, excepted).await;
+    }
+
+    /// Patroni alone dies on the primary's machine. Another node is promoted, and this one goes on as
+    /// if nothing had happened, until Patroni is back: a zombie.
+    async fn orphan_the_primary(&self) {
+        // The node of the last fault may only now be rewound.
+        self.cluster.wait_for(HEALTHY).await;
+        let zombie = self.cluster.node("leader").await;
+        let (issuer, ann) = (Issuer::new(&self.verifier), "ann".parse().expect("an actor"));
+        let mut tokens = Vec::new();
+        for _ in 0..REVOKED_ELSEWHERE {
+            tokens.push(self.create(&issuer, &ann).await);
+        }
+        let tokens: Arc<[Token]> = tokens.into();
+        let url = self.cluster.url_preferring(&zombie);
+        let cache = Cache::new().max_staleness(MAX_STALENESS);
+        let careful = (true, cache.poll_interval(MAX_STALENESS / 4));
+        let observe = |name, reads| Observer::start(name, &url, &self.keyring, &tokens, reads);
+        let mut confirmed = observe("confirmed", careful).await;
+        let mut unconfirmed = observe("unconfirmed", (false, cache)).await;
+        for observer in [&confirmed, &unconfirmed] {
+            observer.wait_until(true, FAILOVER_WITHIN).await;
+        }
+        tokio::time::sleep(A_WHILE).await;
+
+        self.cluster.command("kill", &[&zombie, "--only", "patroni"]).await;
+        let fault = Instant::now();
+        let successor = self.wait_for_successor(&zombie).await;
+        let deadlines = self.revoke_at(&successor, &tokens, &ann).await;
+        let replaced = fault.elapsed().as_secs_f64();
+        tokio::time::sleep(MAX_STALENESS + REPLACED_FOR).await;
+        let places =
+            [self.places(confirmed.name).await, self.places(unconfirmed.name).await].join("; ");
+        let revived = Instant::now();
+        self.cluster.command("revive", &[&zombie]).await;
+        let (careful, careless) = tokio::join!(
+            confirmed.wait_until(false, FAILOVER_WITHIN),
+            unconfirmed.wait_until(false, FAILOVER_WITHIN),
+        );
+        self.cluster.wait_for(HEALTHY).await;
+        confirmed.stop().await;
+        unconfirmed.stop().await;
+
+        say(&format!(
+            "orphaned primary {zombie}: {REVOKED_ELSEWHERE} revocations at {successor} after \
+             {replaced:.1} s; connections before Patroni was back: {places}"
+        ));
+        for (observer, took) in [(&confirmed, careful), (&unconfirmed, careless)] {
+            let [accepted, refused, outages] = observer.after(&deadlines, revived);
+            let later = observer.after(&deadlines, Instant::now())[0] - accepted;
+            let outage = observer.longest_outage().as_secs_f64();
+            say(&format!(
+                "{}: {accepted} stale, {refused} refused, {outages} outages, an outage for {outage:.1} s; \
+                 {later} stale since Patroni was back, all refused after {:.1} s",
+                observer.name,
+                took.as_secs_f64(),
+            ));
+        }
+        let [stale, refused, outages] = confirmed.after(&deadlines, Instant::now());
+        assert_eq!(stale, 0, "accepted revoked tokens, by confirmed reads");
+        assert!(refused + outages > 0, "nothing was read");
+        let [stale, ..] = unconfirmed.after(&deadlines, revived);
+        assert!(stale > 0, "no zombie answered, so this test shows nothing");
+    }
+
+    /// The primary that Patroni made after this one.
+    async fn wait_for_successor(&self, old: &str) -> String {
+        let begin = Instant::now();
+        loop {
+            let nodes = self.cluster.status().await;
+            let is_new = |node: &&Node| node.role == "leader" && node.name != old;
+            if let Some(node) = nodes.iter().find(is_new) {
+                return node.name.clone();
+            }
+            assert!(begin.elapsed() < FAILOVER_WITHIN, "no new primary: {nodes:?}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// Revokes tokens on a further node of the service, whose database is this one, and returns from
+    /// when on each must be refused everywhere.
+    async fn revoke_at(&self, node: &str, tokens: &[Token], ann: &Actor) -> Vec<Instant> {
+        let (begin, options) = (Instant::now(), PostgresOptions::new(self.cluster.url_of(node)));
+        // It may be a standby still.
+        let store = loop {
+            match options.open().await {
+                Ok(store) => break store,
+                Err(error) => assert!(begin.elapsed() < FAILOVER_WITHIN, "{error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
+        let issuer = Issuer::new(&Verifier::new(prefix!("cluster"), &self.keyring, store));
+        let mut deadlines = Vec::new();
+        for token in tokens {
+            while let Err(error) = issuer.revoke(token.id(), ann, None).await {
+                assert!(begin.elapsed() < FAILOVER_WITHIN, "{error}");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            deadlines.push(Instant::now() + MAX_STALENESS);
+        }
+        deadlines
+    }
+
+    /// Where the connections of this name are, and how many of them wait for a standby.
+    async fn places(&self, name: &str) -> String {
+        let query = format!(
+            "SELECT count(*) || ' (' || count(*) FILTER (WHERE wait_event = 'SyncRep') || ' waiting)' \
+             FROM pg_stat_activity WHERE application_name = '{name}'"
+        );
+        let mut places = Vec::new();
+        for node in ["node1", "node2", "node3"] {
+            let connections = self.query(node, &query).await.expect("a number");
+            places.push(format!("{node} {connections}"));
+        }
+        format!("{name}: {}", places.join(", "))
+    }
+
+    /// What a poll and the reading of a record cost, when nothing is wrong.
+    async fn measure_confirmed_reads(&self) {
+        let (issuer, ann) = (Issuer::new(&self.verifier), "ann".parse().expect("an actor"));
+        let token = self.create(&issuer, &ann).await;
+        let head = self.head().await;
+        let options = PostgresOptions::new(self.cluster.url());
+        let confirmed = options.confirmed_reads(true).open().await.expect("open");
+        let mut figures = Vec::new();
+        for (name, store) in [("unconfirmed", &self.store), ("confirmed", &confirmed)] {
+            let poll = median(async || {
+                store.changes_since(Some(&head), 1000).await.expect("no changes");
+            });
+            let find = median(async || {
+                store.find(&token.id()).await.expect("a record");
+            });
+            let (poll, find) = (poll.await.as_micros(), find.await.as_micros());
+            figures.push(format!("{name}: a poll takes {poll} µs, a find {find} µs"));
+        }
+        say(&figures.join("; "));
     }
 
     /// The machines fail one after the other, and are not synchronous any more: what was
@@ -253,6 +396,17 @@ impl OldPrimary {
         let stale = answers.iter().filter(|(at, read)| *at > since && *read < revision);
         stale.map(|(at, _)| *at).collect()
     }
+}
+
+async fn median(run: impl AsyncFn()) -> Duration {
+    let mut took = Vec::new();
+    for _ in 0..300 {
+        let begin = Instant::now();
+        run().await;
+        took.push(begin.elapsed());
+    }
+    took.sort();
+    took[took.len() / 2]
 }
 
 async fn connect(url: &str) -> tokio_postgres::Client {

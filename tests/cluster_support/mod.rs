@@ -1,6 +1,7 @@
 //! The cluster that the script beside this file runs, from Rust.
 
 pub(crate) mod load;
+pub(crate) mod observer;
 
 use std::{
     collections::HashMap,
@@ -75,6 +76,18 @@ impl Cluster {
     /// Of all three, for the service: it finds the primary.
     pub(crate) fn url(&self) -> &str {
         &self.urls["url"]
+    }
+
+    /// Of all three, but this node is the first that is tried.
+    pub(crate) fn url_preferring(&self, node: &str) -> String {
+        let host = |url: &str| {
+            let host = url.split_once('@').and_then(|(_, rest)| rest.split_once('/'));
+            host.expect("a URL with its user").0.to_owned()
+        };
+        let (hosts, first) = (host(self.url()), host(self.url_of(node)));
+        let others = hosts.split(',').filter(|host| **host != *first);
+        let preferring: Vec<&str> = core::iter::once(&*first).chain(others).collect();
+        self.url().replace(&hosts, &preferring.join(","))
     }
 
     /// Of one, with all rights.

@@ -126,7 +126,8 @@ impl PostgresOptions {
     /// PostgreSQL lets a primary that has been replaced, and has not noticed, go on answering reads
     /// from the past. What stops it is fencing, such as Patroni's watchdog; a machine that runs on
     /// without its Patroni is not stopped. With this, such a server answers nothing: its standby has
-    /// left it. So the promise of `Cache` then needs no fencing.
+    /// left it. So the promise of `Cache` then needs no fencing, as long as the server's
+    /// `synchronous_standby_names` is not emptied: with Patroni, set `synchronous_mode_strict`.
     ///
     /// It costs a commit for each poll and for each record that is not in the cache: what one write
     /// takes, an entry in the write-ahead log, and a transaction number. So use it with a cache, and
