@@ -7,15 +7,14 @@ use metrics::{Label, counter, histogram};
 
 use crate::{
     Changes, Cursor, EventNumber, Found, ListFilter, NumberedEvent, PageKey, Prefix, RefusalReason,
-    StoreError, StoreErrorKind, TokenId, TokenRecord, TokenStore, Usage, WriteBatch,
+    StoreError, TokenId, TokenRecord, TokenStore, Usage, WriteBatch,
 };
 
 /// A store that measures how long another one takes, for the [`metrics`] facade.
 ///
 /// It records `api_tokens_store_duration_seconds`, a histogram, labelled with the `operation`
 /// (`find`, `write`, `list`, `changes_since`, `record_usage`, `usage`, `events`, `prune`) and the
-/// `outcome`: `ok`, or the [kind](StoreErrorKind) of the error: `conflict`, `unavailable`,
-/// `corrupt`, `failed`. A call that was given up by its caller is not recorded.
+/// `outcome`: `ok`, or the [kind](crate::StoreErrorKind) of the error as text. A call that was given up by its caller is not recorded.
 ///
 /// All other figures come from the [`Background`](crate::Background), which lists them.
 ///
@@ -41,13 +40,7 @@ async fn measured<T>(
 ) -> Result<T, StoreError> {
     let begun = Instant::now();
     let result = call.await;
-    let outcome = match result.as_ref().map_err(StoreError::kind) {
-        Ok(_) => "ok",
-        Err(StoreErrorKind::Conflict) => "conflict",
-        Err(StoreErrorKind::Unavailable) => "unavailable",
-        Err(StoreErrorKind::Corrupt) => "corrupt",
-        Err(StoreErrorKind::Other) => "failed",
-    };
+    let outcome = result.as_ref().map_or_else(|error| error.kind().as_str(), |_| "ok");
     let labels = [("operation", operation), ("outcome", outcome)];
     histogram!("api_tokens_store_duration_seconds", &labels).record(begun.elapsed());
     result

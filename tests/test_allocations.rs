@@ -1,13 +1,14 @@
 //! A verification from memory allocates nothing, from the bytes of the header to `Verified`.
 
 use api_tokens::{
-    Actor, Client, DigestMatch, ImportFormat, Issuer, Keyring, MasterKey, MemoryStore, NewToken,
-    Token, TokenRecord, TokenStore, Verified, Verifier, VerifyError, WriteBatch, prefix,
+    Actor, Cache, Client, DigestMatch, ImportFormat, Issuer, Keyring, MasterKey, MemoryStore,
+    NewToken, Token, TokenRecord, TokenStore, Verified, Verifier, VerifyError, WriteBatch, prefix,
 };
 use rand::rngs::SysRng;
 use std::{
     pin::pin,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 /// Polls once: a store in memory never makes anyone wait.
@@ -72,6 +73,31 @@ fn a_verification_allocates_nothing() {
         let (count, result) = verify(&verifier, &header);
         assert!(matches!(result, Err(VerifyError::NotActive { .. })));
         assert_eq!(count, 0, "revoked");
+    }
+}
+
+/// Nor does one from the cache, or a refusal by what is in it.
+#[test]
+fn a_verification_from_the_cache_allocates_nothing() {
+    let (verifier, background) =
+        Verifier::builder(prefix!("acme_live"), &Keyring::unkeyed(), MemoryStore::new())
+            .cache(Cache::new().max_staleness(Duration::from_secs(60)))
+            .build();
+    now(background.poll_changes()).expect("poll");
+    let issuer = Issuer::new(&verifier);
+    let token = now(issuer.create(new_token(), &ann())).expect("create").token;
+    let header = format!("Bearer {}", token.expose_secret());
+    assert!(verify(&verifier, &header).0 > 0, "it enters the cache");
+    let (count, verified) = verify(&verifier, &header);
+    let verified = verified.expect("accepted");
+    assert_eq!(count, 0, "accepted");
+    assert_eq!(allocations(|| drop(verified.clone())).0, 0);
+    assert_eq!(allocations(|| verifier.cache_health().is_some()), (0, true));
+    now(issuer.revoke(token.id(), &ann(), None)).expect("revoke");
+    for is_cached in [false, true] {
+        let (count, result) = verify(&verifier, &header);
+        assert!(matches!(result, Err(VerifyError::NotActive { .. })));
+        assert_eq!(count == 0, is_cached, "revoked");
     }
 }
 

@@ -59,20 +59,35 @@ impl Error for StoreError {
 /// The kinds of [`StoreError`].
 ///
 /// A back end decides by its own error codes, never by the text of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
     /// A stored record is not as the write expects: it changed meanwhile, is not there, or is
     /// there already.
-    #[error("conflict")]
     Conflict,
     /// The store cannot be reached or is too busy: trying again later may help.
-    #[error("unavailable")]
     Unavailable,
     /// What is stored is not a record. The context names table, column and id.
-    #[error("corrupt")]
     Corrupt,
     /// Anything else, such as a missing table.
-    #[error("failed")]
     Other,
+}
+
+impl StoreErrorKind {
+    /// As it is written: `conflict`, `unavailable`, `corrupt` or `failed`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Conflict => "conflict",
+            Self::Unavailable => "unavailable",
+            Self::Corrupt => "corrupt",
+            Self::Other => "failed",
+        }
+    }
+}
+
+impl fmt::Display for StoreErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
 }

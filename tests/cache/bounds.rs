@@ -228,13 +228,13 @@ async fn without_a_background_there_is_no_lease() {
     let verifier = Verifier::builder(prefix!("acme_live"), &Keyring::unkeyed(), store.clone())
         .cache(cache())
         .without_background();
-    let token = api_tokens::Issuer::new(&verifier);
+    let issuer = api_tokens::Issuer::new(&verifier);
     let new = api_tokens::NewToken::new(
         "acme".parse().unwrap(),
         "ann".parse().unwrap(),
         "a token".parse().unwrap(),
     );
-    let token = token.create(new, &crate::ann()).await.unwrap().token;
+    let token = issuer.create(new, &crate::ann()).await.unwrap().token;
     let before = store.finds();
     for _ in 0..3 {
         assert!(verifier.verify(token.expose_secret().as_bytes()).await.is_ok());

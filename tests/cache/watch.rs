@@ -134,6 +134,22 @@ async fn without_polls_it_ends_within_the_bound() {
     }
 }
 
+/// A store that hangs does not keep a stream open.
+#[tokio::test(start_paused = true)]
+async fn without_an_answer_it_ends_within_twice_the_bound() {
+    let store = HeldStore::default();
+    let (node, other) = (Node::new(&store), Node::new(&store));
+    node.poll().await;
+    let token = node.create().await;
+    let verified = node.verify(&token).await.unwrap();
+    let watch = watch(&verified).await;
+    other.revoke(&token).await;
+    store.hold();
+    node.clock.advance(SECOND);
+    let ended = timeout(Duration::from_millis(2001), watch).await.expect("in time").unwrap();
+    assert!(matches!(ended, VerifyError::Outage(_)), "{ended}");
+}
+
 #[tokio::test]
 async fn whoever_stops_to_watch_leaves_nothing_behind() {
     let store = HeldStore::default();

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use api_tokens::StoreErrorKind;
+use api_tokens::{ListFilter, StoreErrorKind};
 
 use super::*;
 
@@ -154,6 +154,7 @@ async fn confirmed_reads_wait_for_the_synchronous_standby() {
                 confirmed.find(&id(1)).await.map(|found| found.is_some()),
                 confirmed.find(&id(2)).await.map(|found| found.is_none()),
                 confirmed.changes_since(None, 1).await.map(|_| true),
+                confirmed.list(&ListFilter::default(), None, 9).await.map(|list| list.len() == 1),
             ];
             let as_expected = results.iter().all(|result| match result {
                 Ok(is_right) => !is_away && *is_right,

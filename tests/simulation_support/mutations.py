@@ -37,7 +37,7 @@ MUTATIONS = [
     ("a2", "forgetting a record bars no read of it",
      [(RECORDS, "        shard.bar(id);\n        self.entries", "        self.entries")]),
     ("a3", "forgetting all bars no read",
-     [(RECORDS, "            shard.bar_all();\n", "")]),
+     [(RECORDS, "        self.shards.each().for_each(|mut shard| shard.bar_all());\n", "")]),
     ("b", "the lease counts from the end of the poll",
      [(FEED, EXTEND, "let end = clock.monotonic();\n                self.feed.extend(end, end);")]),
     ("c", "the lease is read at the check, after the record was taken",

@@ -39,7 +39,7 @@ impl Data {
     ) -> Result<Self, Failure> {
         let files = Files::in_directory(directory)?;
         private_files::create_directory(&files.directory)?;
-        let key = open_key(&files)?;
+        let key = open_key(&files, location.is_none())?;
         let admin = AdminPassword::open(&files.admin_password)?;
         let store = store::open(location, &files.database).await?;
         Ok(Self { files, key, admin, store })
@@ -70,10 +70,11 @@ impl Files {
     }
 }
 
-fn open_key(files: &Files) -> Result<MasterKey, Failure> {
+/// `uses_file` says whether the tokens are in a file beside the key.
+fn open_key(files: &Files, uses_file: bool) -> Result<MasterKey, Failure> {
     // The key is made before the database, so a database alone has lost its key. Look at the
     // database first: another process may be making both.
-    let has_database = files.database.exists();
+    let has_database = uses_file && files.database.exists();
     if !files.key.exists() {
         if has_database {
             return Err(format!(

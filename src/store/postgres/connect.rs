@@ -224,16 +224,18 @@ fn common(config: &Config, timeout: Duration) -> Config {
         .ssl_mode(config.get_ssl_mode())
         .ssl_negotiation(config.get_ssl_negotiation())
         .channel_binding(config.get_channel_binding())
-        .load_balance_hosts(config.get_load_balance_hosts())
         // What is read must not be older than what was acknowledged.
         .target_session_attrs(TargetSessionAttrs::ReadWrite)
         .connect_timeout(config.get_connect_timeout().copied().unwrap_or(timeout))
-        .tcp_user_timeout(config.get_tcp_user_timeout().copied().unwrap_or(timeout.max(TICK) * 2))
+        .tcp_user_timeout(
+            config
+                .get_tcp_user_timeout()
+                .copied()
+                .unwrap_or(timeout.max(Duration::from_secs(1)) * 2),
+        )
         .keepalives(config.get_keepalives())
-        .keepalives_idle(if idle == UNSET { TICK * 15 } else { idle })
-        .keepalives_interval(config.get_keepalives_interval().unwrap_or(TICK * 5))
+        .keepalives_idle(if idle == UNSET { Duration::from_secs(15) } else { idle })
+        .keepalives_interval(config.get_keepalives_interval().unwrap_or(Duration::from_secs(5)))
         .keepalives_retries(config.get_keepalives_retries().unwrap_or(3));
     common
 }
-
-const TICK: Duration = Duration::from_secs(1);

@@ -88,7 +88,7 @@ impl Connections {
         nature: Nature,
         connected: &mut bool,
     ) -> Result<Vec<Row>, Failure> {
-        let connection = Lease(Some(self.pool.get().await.map_err(Failure::Pool)?));
+        let connection = Borrowed(Some(self.pool.get().await.map_err(Failure::Pool)?));
         *connected = true;
         let client = connection.0.as_ref().ok_or(Failure::Pool(PoolError::Closed))?;
         let result = query(client, statement, parameters, self.prepared).await;
@@ -98,7 +98,7 @@ impl Connections {
             });
             if standby { Err(Failure::Standby) } else { Ok(rows) }
         });
-        if result.as_ref().err().is_none_or(Failure::leaves_the_connection) {
+        if result.as_ref().err().is_none_or(Failure::keeps_connection) {
             connection.give_back();
         }
         result
@@ -147,15 +147,15 @@ async fn query(
 
 /// A connection that goes back to the pool only if it is given back: one whose call was given up
 /// may never answer again, and would be handed out over and over.
-struct Lease(Option<Object>);
+struct Borrowed(Option<Object>);
 
-impl Lease {
+impl Borrowed {
     fn give_back(mut self) {
         self.0 = None;
     }
 }
 
-impl Drop for Lease {
+impl Drop for Borrowed {
     fn drop(&mut self) {
         if let Some(object) = self.0.take() {
             // Closes it, too.

@@ -21,7 +21,7 @@ pub(super) enum Failure {
 impl Failure {
     /// Whether the connection is as good as before: the server has answered, and undone the
     /// statement.
-    pub(super) fn leaves_the_connection(&self) -> bool {
+    pub(super) fn keeps_connection(&self) -> bool {
         let Self::Statement(error) = self else { return false };
         error.code().is_some_and(|code| {
             matches!(class(code), "23" | "40") || *code == SqlState::QUERY_CANCELED
@@ -53,11 +53,9 @@ impl Failure {
 
     pub(super) fn into_error(self, context: &'static str) -> StoreError {
         match self {
-            Self::Pool(PoolError::Backend(error)) => {
-                failed_to(format!("{context}: connect"), error)
-            }
+            Self::Pool(PoolError::Backend(error)) => failed(format!("{context}: connect"), error),
             Self::Pool(PoolError::PostCreateHook(HookError::Backend(error))) => {
-                failed_to(format!("{context}: prepare the connection"), error)
+                failed(format!("{context}: prepare the connection"), error)
             }
             Self::Pool(PoolError::PostCreateHook(HookError::Message(message))) => {
                 StoreError::new(StoreErrorKind::Other, message)
@@ -74,12 +72,8 @@ impl Failure {
     }
 }
 
-pub(super) fn failed(context: &'static str, error: Error) -> StoreError {
-    failed_to(context, error)
-}
-
 /// Makes our error of the driver's, saying what was being done.
-fn failed_to(context: impl Into<Cow<'static, str>>, error: Error) -> StoreError {
+pub(super) fn failed(context: impl Into<Cow<'static, str>>, error: Error) -> StoreError {
     let result = StoreError::new(kind(&error), context);
     match error.as_db_error() {
         // Without the detail, which may quote the row.
@@ -107,7 +101,7 @@ fn kind(error: &Error) -> StoreErrorKind {
     match class(code) {
         // Connections, rollbacks under concurrency, resources, operators, the system itself.
         "08" | "40" | "53" | "57" | "58" => StoreErrorKind::Unavailable,
-        // What is_passing says of it has not passed.
+        // Tried again by `is_passing`, in vain.
         _ if *code == SqlState::FOREIGN_KEY_VIOLATION => StoreErrorKind::Unavailable,
         _ if [SqlState::READ_ONLY_SQL_TRANSACTION, SqlState::LOCK_NOT_AVAILABLE].contains(code) => {
             StoreErrorKind::Unavailable

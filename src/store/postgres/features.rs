@@ -13,6 +13,8 @@ const TIMELINE: &str = "left(CASE WHEN NOT pg_is_in_recovery() \
      THEN pg_walfile_name(pg_current_wal_lsn()) END, 8)";
 /// The number that `initdb` gave the cluster.
 const SYSTEM: &str = "system_identifier::text FROM pg_control_system()";
+/// To nobody.
+const NOTIFY: &str = "pg_notify('api_tokens_probe', '')::text";
 /// Raises the commit's durability for this one transaction, whatever the server's, the database's
 /// or the role's default is. Not a setting of the session, since behind a pooler there is none.
 const DURABLE: &str = "set_config('synchronous_commit', \
@@ -28,6 +30,8 @@ pub(super) struct Features {
     pub(super) timeline: &'static str,
     /// Which cluster this is: text or null.
     pub(super) system: &'static str,
+    /// Whether listeners can be told.
+    pub(super) notify: bool,
     /// Makes the transaction's commit wait for the disk: text. Each statement that writes begins
     /// with it.
     pub(super) durable: &'static str,
@@ -39,6 +43,7 @@ impl Features {
             recovery: one_of(client, RECOVERY, "false").await?,
             timeline: one_of(client, TIMELINE, "NULL::text").await?,
             system: one_of(client, SYSTEM, "NULL::text").await?,
+            notify: one_of(client, NOTIFY, "").await? == NOTIFY,
             durable: one_of(client, DURABLE, "''::text").await?,
         })
     }

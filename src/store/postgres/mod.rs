@@ -58,7 +58,7 @@ const CHANGES_FORGOTTEN_AT_ONCE: i64 = 1_000;
 ///
 /// # Failover
 ///
-/// Records and changes are read from the primary alone, and only servers that take writes are
+/// Records and changes are read from the primary alone (usage and events from wherever a connection leads), and only servers that take writes are
 /// connected to: give all of them, as in `postgres://a,b,c/db`. A server that was demoted behind an
 /// open connection answers nothing more ([`Unavailable`](StoreErrorKind::Unavailable)). After a
 /// promotion and after a recovery to a point in time, and after a dump was restored, the history
@@ -165,8 +165,12 @@ impl TokenStore for PostgresStore {
     ) -> Result<Vec<TokenRecord>, StoreError> {
         let Shared { statements, connections, .. } = &*self.shared;
         let (query, parameters) = statements.list(filter, after, bounded(limit));
-        let rows = connections.read("list records", &query, &parameters).await?;
-        rows.iter().map(|row| row::record(row, &statements.token_table)).collect()
+        let rows = connections
+            .read_primary("list records", &query, &parameters, row::COLUMNS.len())
+            .await?;
+        // One row without a record, if there are none.
+        let records = rows.iter().filter(|row| !row.text(0).is_ok_and(|id| id.is_none()));
+        records.map(|row| row::record(row, &statements.token_table)).collect()
     }
 
     async fn changes_since(

@@ -60,7 +60,7 @@ impl PostgresOptions {
     /// libpq's `host=… user=…`.
     ///
     /// Several hosts (`a,b,c`) are tried in this order, until one takes writes; each has its share
-    /// of the timeout. `target_session_attrs` and `load_balance_hosts` change nothing, and
+    /// of the timeout. `target_session_attrs` changes nothing, and
     /// `tcp_user_timeout` counts seconds. Keepalives are sent after 15 seconds, if the string does
     /// not say otherwise.
     #[must_use]
@@ -121,7 +121,7 @@ impl PostgresOptions {
         Self { transaction_pooler: pooler, ..self }
     }
 
-    /// Whether a `find` and a `changes_since` wait for the **synchronous standby**, as a write does.
+    /// Whether a `find`, a `list` and a `changes_since` wait for the **synchronous standby**, as a write does.
     ///
     /// PostgreSQL lets a primary that has been replaced, and has not noticed, go on answering reads
     /// from the past. What stops it is fencing, such as Patroni's watchdog; a machine that runs on
@@ -187,7 +187,7 @@ impl PostgresOptions {
     ///
     /// Every connection that is made later checks the tables again, and none is used for longer than
     /// ten minutes. So when the tables are migrated to a version that this program is too old for,
-    /// every call fails from then on, with [`Other`](StoreErrorKind::Other); other versions do not
+    /// every call fails within ten minutes, with [`Other`](StoreErrorKind::Other); other versions do not
     /// disturb it, so that nodes can be replaced one after the other.
     ///
     /// # Errors

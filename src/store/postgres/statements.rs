@@ -25,6 +25,8 @@ pub(super) struct Statements {
     pub(super) events: String,
     pub(super) prune: String,
     head_table: String,
+    /// Whether the server is a standby, and what confirms that it is the primary: the end of a read.
+    primary: String,
     durable: &'static str,
     /// What tells the listeners, if they are to be told.
     notify: Option<String>,
@@ -40,7 +42,7 @@ impl Statements {
         let table = |name: &str| schema.qualified(name);
         let (token, head, change) = (table("token"), table("token_head"), table("token_change"));
         let (usage, event) = (table("token_usage"), table("token_event"));
-        let Features { recovery, timeline, system, durable } = features;
+        let Features { recovery, timeline, system, notify, durable } = features;
         // What is written to the log makes the transaction's end a commit, which waits for the
         // synchronous standby: the answer comes only from a primary that the standby has not left.
         // (A transaction number alone does not: a commit without anything in the log never waits.)
@@ -52,6 +54,7 @@ impl Statements {
         } else {
             String::new()
         };
+        let primary = format!("{recovery}{confirm}");
         let token_columns: Vec<String> =
             COLUMNS.iter().map(|(name, _)| format!("t.{name}")).collect();
         let token_columns = token_columns.join(", ");
@@ -61,7 +64,7 @@ impl Statements {
             // is no record. By its key, so that the planner knows there is but one: it plans for
             // thousands of rows in a table that it knows nothing of, and compiles the plan.
             find: format!(
-                "SELECT {token_columns}, h.revision, {recovery}{confirm} \
+                "SELECT {token_columns}, h.revision, {primary} \
                  FROM {head} h LEFT JOIN {token} t ON t.id = $1 WHERE h.one = 1"
             ),
             changes: format!(
@@ -97,11 +100,13 @@ impl Statements {
             ),
             token_table: token,
             head_table: head,
+            primary,
             change_table: change,
             usage_table: usage,
             event_table: event,
             durable,
-            notify: notifications.then(|| format!("pg_notify('{}', '')", schema.channel())),
+            notify: (notifications && notify)
+                .then(|| format!("pg_notify('{}', '')", schema.channel())),
         }
     }
 
@@ -233,12 +238,16 @@ impl Statements {
             conditions.push(format!("(created_at, id) < (${created_at}, ${id})"));
         }
         let limit = parameters.integer(limit);
+        let columns = names(&COLUMNS);
+        // Joined to the head as in `find`.
         let query = format!(
-            "SELECT {} FROM {} WHERE {} \
-             ORDER BY created_at DESC, id DESC LIMIT ${limit}",
-            names(&COLUMNS),
-            self.token_table,
-            conditions.join(" AND "),
+            "SELECT {columns}, {primary} FROM {head} h LEFT JOIN (SELECT {columns} FROM {token} \
+             WHERE {conditions} ORDER BY created_at DESC, id DESC LIMIT ${limit}) t ON true \
+             WHERE h.one = 1 ORDER BY created_at DESC, id DESC",
+            primary = self.primary,
+            head = self.head_table,
+            token = self.token_table,
+            conditions = conditions.join(" AND "),
         );
         (query, parameters)
     }
