@@ -305,12 +305,10 @@ impl<S: TokenStore> Background<S> {
                 // The first, so that what is served next goes by it.
                 #[cfg(feature = "cache")]
                 let _: Poll<Infallible> = feed.as_mut().poll(context);
-                if let Poll::Ready(output) = serving.as_mut().poll(context) {
-                    return Poll::Ready(output);
-                }
+                // Nor must they wait behind a `serving` that uses up its share of the runtime's time.
                 let _: Poll<Infallible> = ticks.as_mut().poll(context);
                 let _: Poll<Infallible> = tasks.as_mut().poll(context);
-                Poll::Pending
+                serving.as_mut().poll(context)
             })
             .await
         };

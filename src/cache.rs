@@ -13,7 +13,7 @@ use core::time::Duration;
 pub use health::CacheHealth;
 
 pub(crate) use records::{CachedRecords, Leased};
-pub(crate) use watch::{Source, unwatched};
+pub(crate) use watch::{Accepted, Source, unwatched};
 
 /// Keeps records in memory, so that most verifications need no store, and still refuses what is
 /// revoked: at once on the node that revoked it, on the others within milliseconds where the store
@@ -121,7 +121,7 @@ impl Cache {
     /// Set the same on all nodes, also on those that only revoke: it is what
     /// `Revoked::effective_everywhere` waits for.
     ///
-    /// A poll must return within it: less than ten round trips to the store will not do, since a new
+    /// Both a poll and a lookup must return within it: less than ten round trips to the store will not do, since a new
     /// connection takes about six.
     pub const fn max_staleness(self, max_staleness: Duration) -> Self {
         const HOUR: Duration = Duration::from_secs(60 * 60);

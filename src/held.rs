@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 #[cfg(feature = "cache")]
-use crate::cache::{CachedRecords, Leased, Source};
+use jiff::Timestamp;
+
+#[cfg(feature = "cache")]
+use crate::cache::{Accepted, CachedRecords, Leased, Source};
 use crate::{
     StoreError, StoreErrorKind, TokenId, TokenRecord, TokenStore, VerifyError, shared::Shared,
 };
@@ -25,6 +28,14 @@ impl Held {
             Self::Read(record) => record,
             #[cfg(feature = "cache")]
             Self::Leased(leased) => &leased.entry.record,
+        }
+    }
+
+    #[cfg(feature = "cache")]
+    fn until(&self) -> Duration {
+        match self {
+            Self::Read(_) => Duration::ZERO,
+            Self::Leased(leased) => leased.until,
         }
     }
 }
@@ -77,8 +88,8 @@ impl<S: TokenStore> Shared<S> {
     pub(crate) fn may_rely_on(&self, held: &Held, refused: Option<&VerifyError>) -> bool {
         let (Some(cache), Held::Leased(leased)) = (&self.cache, held) else { return true };
         let until = match refused {
-            Some(VerifyError::NotActive { .. }) => cache.refuses_until(leased),
-            _ => leased.until,
+            Some(_) => cache.refuses_until(leased),
+            None => leased.until,
         };
         self.clock.monotonic() < until
     }
@@ -97,43 +108,32 @@ impl<S: TokenStore> Source for Shared<S> {
         self.cache.as_ref()
     }
 
+    fn now(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
     fn check<'a>(
         &'a self,
         id: &'a TokenId,
-    ) -> Pin<Box<dyn Future<Output = Result<Duration, VerifyError>> + Send + 'a>> {
-        Box::pin(async {
-            if let Some(held) = self.cached(id) {
-                let checked = self.check(held.record()).await;
-                if self.may_rely_on(&held, checked.as_ref().err()) {
-                    checked?;
-                    return Ok(self.accepted_for(&held));
-                }
-            }
-            let held = self.find(id).await?.ok_or(VerifyError::UnknownToken)?;
+        margin: Duration,
+    ) -> Pin<Box<dyn Future<Output = Result<Accepted, VerifyError>> + Send + 'a>> {
+        Box::pin(async move {
+            let lasts = |held: &Held| self.clock.monotonic().saturating_add(margin) < held.until();
+            let held = match self.cached(id).filter(lasts) {
+                Some(held) => held,
+                None => self.find(id).await?.ok_or(VerifyError::UnknownToken)?,
+            };
             let checked = self.check(held.record()).await;
             if !self.may_rely_on(&held, checked.as_ref().err()) {
                 return Err(too_late().into());
             }
             checked?;
-            Ok(self.accepted_for(&held))
-        })
-    }
-}
-
-#[cfg(feature = "cache")]
-impl<S: TokenStore> Shared<S> {
-    /// Until the record ends, or must be looked at again.
-    fn accepted_for(&self, held: &Held) -> Duration {
-        let leased_for = match held {
-            Held::Read(_) => Duration::ZERO,
-            Held::Leased(leased) => leased.until.saturating_sub(self.clock.monotonic()),
-        };
-        match held.record().ends_at() {
+            let end = held.record().ends_at();
             // Negative if it ended just now.
-            Some(end) => end.duration_since(self.clock.now()).try_into().unwrap_or_default(),
-            None => Duration::MAX,
-        }
-        .min(leased_for)
+            let until_end = |end: Timestamp| end.duration_since(self.clock.now()).try_into();
+            let ends_in = end.map_or(Duration::MAX, |end| until_end(end).unwrap_or_default());
+            Ok(Accepted { until: held.until(), ends_in })
+        })
     }
 }
 

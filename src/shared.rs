@@ -193,9 +193,10 @@ impl<S: TokenStore> Shared<S> {
             let mut record = before.clone();
             let kind = apply(&mut record, &limits, now)?;
             if record == before {
-                // Somebody else did it, or an earlier call that failed: news to this node, perhaps.
-                self.forget(&id);
-                return Ok(record);
+                if self.confirm(&record, limits.unchanged).await? {
+                    return Ok(record);
+                }
+                continue;
             }
             advance(&mut record)?;
             let batch = WriteBatch {
@@ -209,6 +210,22 @@ impl<S: TokenStore> Shared<S> {
             }
         }
         Err(contended())
+    }
+
+    /// Makes sure of what somebody else has done, or an earlier call that failed, before it is
+    /// acknowledged again: what is read may yet be lost, as from a primary whose standby is away, and
+    /// what is written is not. And it is news to this node, perhaps.
+    ///
+    /// `false` if the record has changed since.
+    async fn confirm(
+        &self,
+        record: &TokenRecord,
+        mut unchanged: Vec<(TokenId, u32)>,
+    ) -> Result<bool, StoreError> {
+        unchanged.push((record.id, record.version));
+        let written = self.write(&WriteBatch { unchanged, ..WriteBatch::default() }).await;
+        self.forget(&record.id);
+        written
     }
 
     pub(crate) async fn revoke(
@@ -240,7 +257,8 @@ impl<S: TokenStore> Shared<S> {
         let mut revokes_own = false;
         let mut revoke = async |record: TokenRecord| {
             if record.revocation.is_some() {
-                self.forget(&record.id);
+                // What is revoked does not change any more.
+                self.confirm(&record, Vec::new()).await?;
                 return Ok(record);
             }
             revoked = revoked.saturating_add(1);

@@ -58,7 +58,7 @@ impl Pace {
     /// the lease; but if that comes to nothing as well, the store may be slow to connect to, and the
     /// lease is lost anyway.
     fn patience(&self) -> Duration {
-        const LONGEST: Duration = Duration::from_secs(2);
+        const LONGEST: Duration = Duration::from_secs(10);
 
         let patience = self.max_staleness / 2;
         patience.saturating_mul(1 << self.doublings()).min(patience.max(LONGEST))

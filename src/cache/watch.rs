@@ -3,7 +3,10 @@
 use core::{pin::pin, time::Duration};
 use std::{pin::Pin, sync::Arc};
 
-use tokio::{sync::Notify, time::timeout};
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
+};
 
 use super::{CachedRecords, entry::Entry, flight::Shards};
 use crate::{StoreError, StoreErrorKind, TokenId, VerifyError};
@@ -12,11 +15,24 @@ use crate::{StoreError, StoreErrorKind, TokenId, VerifyError};
 pub(crate) trait Source: Send + Sync {
     fn cache(&self) -> Option<&CachedRecords>;
 
-    /// For how long the token is accepted, as far as can be told now; or why it is not.
+    /// The monotonic clock's time.
+    fn now(&self) -> Duration;
+
+    /// How long the token is accepted, as far as can be told now; or why it is not. From memory only if
+    /// the lease lasts for longer than `margin`.
     fn check<'a>(
         &'a self,
         id: &'a TokenId,
-    ) -> Pin<Box<dyn Future<Output = Result<Duration, VerifyError>> + Send + 'a>>;
+        margin: Duration,
+    ) -> Pin<Box<dyn Future<Output = Result<Accepted, VerifyError>> + Send + 'a>>;
+}
+
+/// That a token was accepted, and for how long that counts.
+pub(crate) struct Accepted {
+    /// By the monotonic clock.
+    pub(crate) until: Duration,
+    /// How long it is until the token's own end.
+    pub(crate) ends_in: Duration,
 }
 
 /// A token that is watched.
@@ -42,15 +58,25 @@ impl Entry {
         let Some(cache) = source.cache() else { return unwatched() };
         let id = self.record.id;
         let watch = Watch::new(&cache.shards, id);
+        // So long before it does not count any more, what is known is looked at again.
+        let margin = cache.max_staleness() / 4;
+        let mut until = source.now().saturating_add(cache.max_staleness());
         loop {
             let mut changed = pin!(watch.changed.notified());
             // Before the check, so that no change comes between.
             changed.as_mut().enable();
             // A store that hangs must not keep a stream open.
-            let checked = timeout(cache.max_staleness(), source.check(&id)).await;
+            let patience = until.saturating_sub(source.now()).max(SHORTEST);
+            let checked = timeout(patience, source.check(&id, margin)).await;
             match checked.unwrap_or_else(|_| Err(unanswered())) {
-                Ok(accepted_for) => {
-                    let _ = timeout(accepted_for.max(SHORTEST), changed).await;
+                Ok(accepted) => {
+                    until = accepted.until;
+                    let again = until.saturating_sub(source.now()).saturating_sub(margin);
+                    let _ = timeout(again.min(accepted.ends_in).max(SHORTEST), changed).await;
+                }
+                // What was known counts for a while.
+                Err(VerifyError::Outage(_)) if source.now() < until => {
+                    sleep((margin / 8).max(SHORTEST)).await;
                 }
                 Err(reason) => return reason,
             }

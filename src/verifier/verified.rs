@@ -77,9 +77,9 @@ impl Verified {
     /// Waits until the token is no longer accepted, and says why: revoked, disabled, expired, rotated
     /// out, gone, or of an owner without access. A server that keeps a stream open ends it then.
     ///
-    /// Resolves as soon as this node hears of it, as [`Cache`](crate::Cache) says. When nothing is
-    /// heard for `max_staleness`, the store is asked, for as long again at most. If it does not
-    /// answer, this is a [`VerifyError::Outage`]: end the stream, or call it again to go on waiting.
+    /// Resolves within the bound that [`Cache`](crate::Cache) promises, and mostly much sooner. If for
+    /// that long nothing is heard of changes, and the store cannot be asked, nobody can tell, and this
+    /// is a [`VerifyError::Outage`]: end the stream, or call it again to go on waiting.
     /// Scopes that are taken away, and what an [`OwnerPolicy`](crate::OwnerPolicy) says by now, do not
     /// wake it; the latter is looked at about once in the bound.
     ///

@@ -11,7 +11,7 @@ use tokio::{
 use super::verifying::{Answer, Command, MARK, Report, SETTINGS, Settings};
 
 /// For whatever a process is asked, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) struct Node {
     input: ChildStdin,

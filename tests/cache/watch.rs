@@ -197,3 +197,23 @@ async fn a_revocation_is_effective_everywhere_after_the_bound() {
     assert!(timeout(nearly, effective.as_mut()).await.is_err(), "not before");
     assert!(timeout(Duration::from_millis(2), effective).await.is_ok());
 }
+
+/// What was known counts until it does not: one call that fails ends no stream.
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_passes_does_not_end_it() {
+    let node = Node::new(&HeldStore::default());
+    node.poll().await;
+    let token = node.create().await;
+    let verified = node.verify(&token).await.unwrap();
+    let watching = watch(&verified).await;
+    let edit = Edit { name: Some("another".parse().unwrap()), ..Edit::default() };
+    node.issuer.edit(token.id(), &ann(), edit).await.unwrap();
+    node.store.fail(true);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(!watching.is_finished());
+    node.store.fail(false);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(!watching.is_finished());
+    node.revoke(&token).await;
+    assert_eq!(status(&watching.await.unwrap()), Some(Status::Revoked));
+}

@@ -48,15 +48,14 @@ async fn too_many_calls_are_an_outage_for_those_that_wait_too_long() {
     let store = options.open().await.unwrap();
     let (other, _connection) = locked(&fixture).await;
     let missing = id(1);
-    let mut holding = Box::pin(store.find(&missing));
-    assert!(tokio::time::timeout(Duration::from_millis(50), &mut holding).await.is_err());
-    // While nobody polls it, it does not give up.
     for _ in 0..2 {
-        let error = store.events(&missing, None, 1).await.unwrap_err();
-        assert_eq!(error.kind(), StoreErrorKind::Unavailable);
-        assert!(error.to_string().contains("no connection became free within 500ms"), "{error}");
+        let (found, events) = tokio::join!(store.find(&missing), store.events(&missing, None, 1));
+        let (held, waited) = (found.unwrap_err(), events.unwrap_err());
+        assert!(held.to_string().contains("no answer came within 500ms"), "{held}");
+        // Made or free, when the other one's time is up as well.
+        assert!(waited.to_string().contains("no connection "), "{waited}");
+        assert_eq!([held.kind(), waited.kind()], [StoreErrorKind::Unavailable; 2]);
     }
-    drop(holding);
     assert_eq!(store.events(&missing, None, 1).await.unwrap(), []);
     other.batch_execute("ROLLBACK").await.unwrap();
     assert!(store.find(&missing).await.unwrap().is_none());
@@ -168,4 +167,72 @@ async fn confirmed_reads_wait_for_the_synchronous_standby() {
         assert!(store.find(&id(1)).await.unwrap().is_some());
         assert!(store.changes_since(None, 1).await.is_ok());
     }
+}
+
+/// After a restart of the primary, what no standby has is there to be read, and may yet be lost.
+#[tokio::test]
+async fn what_is_done_already_is_acknowledged_once_the_standby_has_it() {
+    let Some(server) = postgres_support::Server::start() else { return };
+    let options = PostgresOptions::new(&server.url("postgres"))
+        .notifications(false)
+        .timeout(Duration::from_secs(1));
+    options.migrate().await.unwrap();
+    let store = options.open().await.unwrap();
+    let (issuer, _) = issuer(&store);
+    let token = create(&issuer).await;
+    server.psql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+    server.psql("SELECT pg_reload_conf()");
+    let url = server.url("postgres");
+    let shown = || sql(&url, "SHOW synchronous_standby_names");
+    while shown().await.unwrap().as_deref() != Some("nobody") {}
+    let revoke = async || issuer.revoke(token.id(), &ann(), None).await;
+    let until = Instant::now() + Duration::from_secs(20);
+    while revoke().await.is_ok() {
+        // A server process that has not heard of the setting yet.
+        assert!(Instant::now() < until);
+    }
+    server.kill();
+    server.restart();
+    let is_revoked = async || {
+        store
+            .find(&token.id())
+            .await
+            .map(|found| found.is_some_and(|found| found.record.revocation.is_some()))
+    };
+    while is_revoked().await.is_err() {
+        assert!(Instant::now() < until);
+    }
+    assert!(is_revoked().await.unwrap(), "it is there to be read");
+    revoke().await.expect_err("and nobody knows whether it stays");
+    issuer.revoke_family(token.id(), &ann(), None).await.expect_err("nor of a family");
+    server.psql("ALTER SYSTEM RESET synchronous_standby_names");
+    server.psql("SELECT pg_reload_conf()");
+    while revoke().await.is_err() {
+        assert!(Instant::now() < until + Duration::from_secs(20));
+    }
+}
+
+/// A client that hangs up in the middle of a verification costs no connection.
+#[tokio::test]
+async fn calls_that_are_given_up_keep_their_connections() {
+    let Some(fixture) = Fixture::new().await else { return };
+    let store = fixture.options().max_connections(3).notifications(false).open().await.unwrap();
+    insert(&store, id(1)).await;
+    // How many sessions there ever were in the database, of all tests.
+    let sessions = async || {
+        let count = "SELECT sessions::text FROM pg_stat_database WHERE datname = 'postgres'";
+        fixture.sql(count).await.unwrap().parse::<usize>().unwrap()
+    };
+    let before = sessions().await;
+    for _ in 0..300 {
+        let missing = id(1);
+        let mut find = pin!(store.find(&missing));
+        for _ in 0..3 {
+            let _ = find.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            tokio::task::yield_now().await;
+        }
+    }
+    let more = sessions().await - before;
+    // Other tests connect, too, but not as often.
+    assert!(more < 50, "{more} sessions");
 }

@@ -122,6 +122,10 @@ type Failure = Box<dyn Error + Send + Sync>;
 fn read_sources(arguments: &Arguments) -> Result<Sources, Failure> {
     let documents = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let folder = arguments.folder.clone().unwrap_or_else(documents);
+    // Which may hold a password, that must not be repeated.
+    if folder.as_os_str().as_encoded_bytes().windows(3).any(|text| text == b"://") {
+        return Err("a URL is no folder: the database of the tokens is given with --store".into());
+    }
     let demo: Project = setup::FIRST_PROJECT.parse()?;
     Sources::read([(demo, folder)].into_iter().chain(arguments.projects.iter().cloned()))
 }

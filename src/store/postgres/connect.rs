@@ -1,6 +1,10 @@
 //! Connections: where to, how they are secured, and a pool of them.
 
-use core::{pin::Pin, time::Duration};
+use core::{
+    pin::Pin,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 use std::sync::Arc;
 
 use deadpool_postgres::{Connect, Hook, HookError, Manager, ManagerConfig, Pool};
@@ -32,6 +36,8 @@ pub(super) struct Connector {
     /// One for each host, in the order of the URL.
     hosts: Arc<[Config]>,
     tls: MakeRustlsConnect,
+    /// The place of the host that the latest connection was made to.
+    latest: Arc<AtomicUsize>,
     /// How long each host but the last has to answer, that the next has its turn in time.
     patience: Duration,
 }
@@ -46,7 +52,7 @@ impl Connector {
         let tls = MakeRustlsConnect::new(tls(&config, root_certificate)?);
         let hosts = single_hosts(&config, timeout)?;
         let share = u32::try_from(hosts.len().max(1)).unwrap_or(u32::MAX);
-        Ok(Self { hosts: hosts.into(), tls, patience: timeout / share })
+        Ok(Self { hosts: hosts.into(), tls, latest: Arc::default(), patience: timeout / share })
     }
 
     /// Connects to the first host that is there, answers and takes writes.
@@ -58,15 +64,24 @@ impl Connector {
             let (config, tls) = (config.clone(), self.tls.clone());
             async move { config.connect(tls).await }
         };
-        let Some((last, others)) = self.hosts.split_last() else {
-            return connect(&Config::new()).await;
-        };
-        for host in others {
+        // Where the last connection was made comes first, so that a host which is silent does not
+        // cost its share each time.
+        let count = self.hosts.len();
+        let first = self.latest.load(Ordering::Relaxed);
+        for place in (first..count).chain(0..first).take(count.saturating_sub(1)) {
+            let Some(host) = self.hosts.get(place) else { break };
             if let Ok(Ok(connected)) = tokio::time::timeout(self.patience, connect(host)).await {
+                self.latest.store(place, Ordering::Relaxed);
                 return Ok(connected);
             }
         }
-        connect(last).await
+        let last = first.checked_sub(1).unwrap_or(count.saturating_sub(1));
+        let connected = match self.hosts.get(last) {
+            Some(host) => connect(host).await?,
+            None => connect(&Config::new()).await?,
+        };
+        self.latest.store(last, Ordering::Relaxed);
+        Ok(connected)
     }
 
     /// A pool of connections, each of them checked and prepared before its first use.

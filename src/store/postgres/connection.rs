@@ -1,9 +1,16 @@
 //! Statements on the connections of a pool, each within its time.
 
-use core::time::Duration;
+use core::{
+    sync::atomic::{AtomicU8, Ordering},
+    time::Duration,
+};
+use std::sync::Arc;
 
 use deadpool_postgres::{ClientWrapper, Object, Pool, PoolError};
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout_at},
+};
 use tokio_postgres::{
     Row,
     types::{ToSql, Type},
@@ -14,22 +21,29 @@ use crate::{StoreError, StoreErrorKind};
 
 /// How often a statement is tried, time permitting, before what should pass is taken for an
 /// outage.
-const ATTEMPTS: u32 = 20;
+const ATTEMPTS: usize = 20;
 
 pub(super) struct Connections {
     pub(super) pool: Pool,
-    pub(super) timeout: Duration,
+    timeout: Duration,
     /// Whether statements are prepared and kept for their connection.
-    pub(super) prepared: bool,
+    prepared: bool,
+    /// As many as connections: whoever has one need not wait for a connection, but perhaps make it.
+    turns: Arc<Semaphore>,
 }
 
 impl Connections {
+    pub(super) fn new(pool: Pool, timeout: Duration, prepared: bool) -> Self {
+        let turns = Arc::new(Semaphore::new(pool.status().max_size));
+        Self { pool, timeout, prepared, turns }
+    }
+
     /// Runs a statement that changes nothing.
     pub(super) async fn read(
         &self,
         context: &'static str,
         statement: &str,
-        parameters: &Parameters,
+        parameters: Parameters,
     ) -> Result<Vec<Row>, StoreError> {
         self.run(context, statement, parameters, Nature { reads: true, standby: None }).await
     }
@@ -40,7 +54,7 @@ impl Connections {
         &self,
         context: &'static str,
         statement: &str,
-        parameters: &Parameters,
+        parameters: Parameters,
         standby: usize,
     ) -> Result<Vec<Row>, StoreError> {
         let nature = Nature { reads: true, standby: Some(standby) };
@@ -51,7 +65,7 @@ impl Connections {
         &self,
         context: &'static str,
         statement: &str,
-        parameters: &Parameters,
+        parameters: Parameters,
     ) -> Result<Vec<Row>, StoreError> {
         self.run(context, statement, parameters, Nature { reads: false, standby: None }).await
     }
@@ -60,20 +74,26 @@ impl Connections {
         &self,
         context: &'static str,
         statement: &str,
-        parameters: &Parameters,
+        parameters: Parameters,
         nature: Nature,
     ) -> Result<Vec<Row>, StoreError> {
-        let deadline = Instant::now() + self.timeout;
+        let call = Arc::new(Call {
+            statement: statement.to_owned(),
+            parameters,
+            prepared: self.prepared,
+            nature,
+            deadline: Instant::now() + self.timeout,
+            progress: AtomicU8::new(WAITING),
+        });
+        // Each connection may have a statement that is stale by now.
+        let attempts = ATTEMPTS + self.pool.status().max_size;
         let mut attempt = 1;
         loop {
-            let mut connected = false;
-            let rows = self.attempt(statement, parameters, nature, &mut connected);
-            let Ok(result) = timeout_at(deadline, rows).await else {
-                return Err(self.too_late(context, connected));
-            };
-            match result {
+            let rows = timeout_at(call.deadline, self.attempt(&call)).await;
+            match rows.unwrap_or(Err(Failure::NoAnswer)) {
                 Ok(rows) => return Ok(rows),
-                Err(failure) if attempt < ATTEMPTS && failure.is_passing(nature.reads) => {
+                Err(Failure::NoAnswer) => return Err(self.too_late(context, &call)),
+                Err(failure) if attempt < attempts && failure.is_passing(nature.reads) => {
                     attempt += 1;
                 }
                 Err(failure) => return Err(failure.into_error(context)),
@@ -81,42 +101,36 @@ impl Connections {
         }
     }
 
-    async fn attempt(
-        &self,
-        statement: &str,
-        parameters: &Parameters,
-        nature: Nature,
-        connected: &mut bool,
-    ) -> Result<Vec<Row>, Failure> {
-        let connection = Borrowed(Some(self.pool.get().await.map_err(Failure::Pool)?));
-        *connected = true;
-        let client = connection.0.as_ref().ok_or(Failure::Pool(PoolError::Closed))?;
-        let result = query(client, statement, parameters, self.prepared).await;
-        let result = result.and_then(|rows| {
-            let standby = nature.standby.is_some_and(|column| {
-                rows.first().and_then(|row| row.try_get(column).ok()).unwrap_or(false)
-            });
-            if standby { Err(Failure::Standby) } else { Ok(rows) }
+    async fn attempt(&self, call: &Arc<Call>) -> Result<Vec<Row>, Failure> {
+        call.progress.store(WAITING, Ordering::Relaxed);
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        // A task of its own, which goes on if whoever asked gives up: else each client that hangs up
+        // would cost a connection, made or half made. There are no more of them than turns.
+        let (pool, call) = (self.pool.clone(), Arc::clone(call));
+        let answer = tokio::spawn(async move {
+            let answer = timeout_at(call.deadline, call.run(&pool)).await;
+            drop(turn);
+            answer.unwrap_or(Err(Failure::NoAnswer))
         });
-        if result.as_ref().err().is_none_or(Failure::keeps_connection) {
-            connection.give_back();
-        }
-        result
+        // It fails to be joined when the runtime ends.
+        answer.await.unwrap_or(Err(Failure::NoAnswer))
     }
 
-    fn too_late(&self, context: &str, connected: bool) -> StoreError {
-        let status = self.pool.status();
-        let problem = if connected {
-            "no answer came"
-        } else if status.size >= status.max_size {
-            "no connection became free"
-        } else {
-            "no connection was made"
+    fn too_late(&self, context: &str, call: &Call) -> StoreError {
+        let problem = match call.progress.load(Ordering::Relaxed) {
+            WAITING => "no connection became free",
+            CONNECTING => "no connection was made",
+            _ => "no answer came",
         };
         let context = format!("{context}: {problem} within {:?}", self.timeout);
         StoreError::new(StoreErrorKind::Unavailable, context)
     }
 }
+
+/// How far a call has come.
+const WAITING: u8 = 0;
+const CONNECTING: u8 = 1;
+const ASKING: u8 = 2;
 
 #[derive(Clone, Copy)]
 struct Nature {
@@ -124,29 +138,54 @@ struct Nature {
     standby: Option<usize>,
 }
 
-async fn query(
-    client: &ClientWrapper,
-    statement: &str,
-    parameters: &Parameters,
+/// A statement, with all that it needs.
+struct Call {
+    statement: String,
+    parameters: Parameters,
     prepared: bool,
-) -> Result<Vec<Row>, Failure> {
-    let rows = if prepared {
-        let types: Vec<Type> = parameters.iter().map(|(_, of)| of.clone()).collect();
-        let values: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|(value, _)| value).collect();
-        match client.prepare_typed_cached(statement, &types).await {
-            Ok(prepared) => client.query(&prepared, &values).await,
-            Err(error) => Err(error),
-        }
-    } else {
-        let parameters: Vec<(&(dyn ToSql + Sync), Type)> =
-            parameters.iter().map(|(value, of)| (value, of.clone())).collect();
-        client.query_typed(statement, &parameters).await
-    };
-    rows.map_err(Failure::Statement)
+    nature: Nature,
+    deadline: Instant,
+    progress: AtomicU8,
 }
 
-/// A connection that goes back to the pool only if it is given back: one whose call was given up
-/// may never answer again, and would be handed out over and over.
+impl Call {
+    async fn run(&self, pool: &Pool) -> Result<Vec<Row>, Failure> {
+        self.progress.store(CONNECTING, Ordering::Relaxed);
+        let connection = Borrowed(Some(pool.get().await.map_err(Failure::Pool)?));
+        self.progress.store(ASKING, Ordering::Relaxed);
+        let result = self.on(&connection).await;
+        if result.as_ref().err().is_none_or(Failure::keeps_connection) {
+            connection.give_back();
+        }
+        result
+    }
+
+    async fn on(&self, connection: &Borrowed) -> Result<Vec<Row>, Failure> {
+        let client = connection.0.as_ref().ok_or(Failure::Pool(PoolError::Closed))?;
+        let rows = self.query(client).await.map_err(Failure::Statement)?;
+        let is_standby = self.nature.standby.is_some_and(|column| {
+            rows.first().and_then(|row| row.try_get(column).ok()).unwrap_or(false)
+        });
+        if is_standby { Err(Failure::Standby) } else { Ok(rows) }
+    }
+
+    async fn query(&self, client: &ClientWrapper) -> Result<Vec<Row>, tokio_postgres::Error> {
+        let parameters = self.parameters.iter();
+        if self.prepared {
+            let (values, types): (Vec<&(dyn ToSql + Sync)>, Vec<Type>) =
+                parameters.map(|(value, of)| (value, of.clone())).unzip();
+            let prepared = client.prepare_typed_cached(&self.statement, &types).await?;
+            client.query(&prepared, &values).await
+        } else {
+            let parameters: Vec<(&(dyn ToSql + Sync), Type)> =
+                parameters.map(|(value, of)| (value, of.clone())).collect();
+            client.query_typed(&self.statement, &parameters).await
+        }
+    }
+}
+
+/// A connection that goes back to the pool only if it is given back: one that has not answered may
+/// never do so, and would be handed out over and over.
 struct Borrowed(Option<Object>);
 
 impl Borrowed {

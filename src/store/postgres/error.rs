@@ -14,6 +14,8 @@ use crate::{StoreError, StoreErrorKind};
 pub(super) enum Failure {
     Pool(PoolError),
     Statement(Error),
+    /// None came in time.
+    NoAnswer,
     /// The server is a standby, though it was the primary when the connection was made.
     Standby,
 }
@@ -32,7 +34,7 @@ impl Failure {
     /// it never does anything.
     pub(super) fn is_passing(&self, reads: bool) -> bool {
         match self {
-            Self::Pool(_) => false,
+            Self::Pool(_) | Self::NoAnswer => false,
             Self::Standby => true,
             Self::Statement(error) => match error.code() {
                 Some(code) => {
@@ -64,6 +66,7 @@ impl Failure {
                 StoreError::new(StoreErrorKind::Unavailable, context).with_source(error)
             }
             Self::Statement(error) => failed(context, error),
+            Self::NoAnswer => StoreError::new(StoreErrorKind::Unavailable, context),
             Self::Standby => StoreError::new(
                 StoreErrorKind::Unavailable,
                 format!("{context}: the server is a standby"),

@@ -115,7 +115,7 @@ impl PostgresStore {
             let mut parameters = Parameters::default();
             parameters.integer(revision.saturating_sub(CHANGES_KEPT));
             let forget = &shared.statements.forget_changes;
-            let _ = shared.connections.write("forget changes", forget, &parameters).await;
+            let _ = shared.connections.write("forget changes", forget, parameters).await;
         });
     }
 }
@@ -128,7 +128,7 @@ impl TokenStore for PostgresStore {
         let mut parameters = Parameters::default();
         parameters.text(id.as_str());
         let rows =
-            connections.read_primary(CONTEXT, &statements.find, &parameters, REVISION + 1).await?;
+            connections.read_primary(CONTEXT, &statements.find, parameters, REVISION + 1).await?;
         let row = rows.first().ok_or_else(|| statements.no_head())?;
         if row.text(0).is_ok_and(|id| id.is_none()) {
             return Ok(None);
@@ -143,7 +143,7 @@ impl TokenStore for PostgresStore {
         const CONTEXT: &str = "write records";
         let Shared { statements, connections, .. } = &*self.shared;
         let (statement, parameters) = statements.write(batch)?;
-        let rows = connections.write(CONTEXT, &statement, &parameters).await?;
+        let rows = connections.write(CONTEXT, &statement, parameters).await?;
         let answer = rows.first().map(|row| (row.flag(0), row.integer(1)));
         match answer {
             Some((Ok(Some(true)), Ok(revision))) => {
@@ -166,7 +166,7 @@ impl TokenStore for PostgresStore {
         let Shared { statements, connections, .. } = &*self.shared;
         let (query, parameters) = statements.list(filter, after, bounded(limit));
         let rows = connections
-            .read_primary("list records", &query, &parameters, row::COLUMNS.len())
+            .read_primary("list records", &query, parameters, row::COLUMNS.len())
             .await?;
         // One row without a record, if there are none.
         let records = rows.iter().filter(|row| !row.text(0).is_ok_and(|id| id.is_none()));
@@ -186,7 +186,7 @@ impl TokenStore for PostgresStore {
         parameters.integer(after);
         parameters.integer(bounded(limit));
         let rows =
-            feed.read_primary("read changes", &statements.changes, &parameters, RECOVERY).await?;
+            feed.read_primary("read changes", &statements.changes, parameters, RECOVERY).await?;
         let head = rows.first().and_then(head).ok_or_else(|| statements.no_head())?;
         statements.changes_after(cursor, head, &rows)
     }
@@ -201,7 +201,7 @@ impl TokenStore for PostgresStore {
         let Shared { statements, connections, .. } = &*self.shared;
         let mut parameters = Parameters::default();
         parameters.usages(batch);
-        connections.write("record usage", &statements.record_usage, &parameters).await?;
+        connections.write("record usage", &statements.record_usage, parameters).await?;
         Ok(())
     }
 
@@ -209,7 +209,7 @@ impl TokenStore for PostgresStore {
         let Shared { statements, connections, .. } = &*self.shared;
         let mut parameters = Parameters::default();
         parameters.ids(ids.iter().copied());
-        let rows = connections.read("read usage", &statements.usage, &parameters).await?;
+        let rows = connections.read("read usage", &statements.usage, parameters).await?;
         rows.iter().map(|row| row::usage(row, &statements.usage_table)).collect()
     }
 
@@ -226,7 +226,7 @@ impl TokenStore for PostgresStore {
         parameters.text(token.as_str());
         parameters.integer(before);
         parameters.integer(bounded(limit));
-        let rows = connections.read("read events", &statements.events, &parameters).await?;
+        let rows = connections.read("read events", &statements.events, parameters).await?;
         rows.iter().map(|row| row::event(row, &statements.event_table)).collect()
     }
 
@@ -236,7 +236,7 @@ impl TokenStore for PostgresStore {
         let mut parameters = Parameters::default();
         parameters.integer(ended_before.as_microsecond());
         parameters.integer(bounded(limit));
-        let rows = connections.write(CONTEXT, &statements.prune, &parameters).await?;
+        let rows = connections.write(CONTEXT, &statements.prune, parameters).await?;
         let count = rows.first().and_then(|row| row.integer(0).ok()?);
         count
             .and_then(|count| count.try_into().ok())

@@ -133,7 +133,8 @@ impl PostgresOptions {
     /// takes, an entry in the write-ahead log, and a transaction number. So use it with a cache, and
     /// with a `poll_interval` of about a quarter of `max_staleness`: hints still make a revocation
     /// count within milliseconds. Without a synchronous standby it confirms nothing, and where that is
-    /// away, reads wait as writes do.
+    /// away, reads wait as writes do: each that is given up leaves a process of the server waiting, until
+    /// the standby is back.
     #[must_use]
     pub fn confirmed_reads(self, confirmed: bool) -> Self {
         Self { confirmed_reads: confirmed, ..self }
@@ -207,11 +208,8 @@ impl PostgresOptions {
             )
         });
         let connections = |number| -> Result<Connections, StoreError> {
-            Ok(Connections {
-                pool: connector.clone().pool(number, schema.clone(), prepare.clone())?,
-                timeout: self.timeout,
-                prepared: !self.transaction_pooler,
-            })
+            let pool = connector.clone().pool(number, schema.clone(), prepare.clone())?;
+            Ok(Connections::new(pool, self.timeout, !self.transaction_pooler))
         };
         let (feed, connections) = (connections(1)?, connections(self.max_connections)?);
         let first = async {

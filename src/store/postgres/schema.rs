@@ -1,7 +1,7 @@
 //! Where the tables are, and migrations.
 
 use sha2::{Digest, Sha256};
-use tokio_postgres::{Client, Error, error::SqlState, types::Type};
+use tokio_postgres::{Client, Error, IsolationLevel, error::SqlState, types::Type};
 
 use super::error::failed;
 use crate::{StoreError, StoreErrorKind};
@@ -60,8 +60,13 @@ impl Schema {
 
     /// Applies the migrations that are missing, in one transaction.
     pub(super) async fn migrate(&self, client: &mut Client) -> Result<(), StoreError> {
-        let transaction =
-            client.transaction().await.map_err(|error| failed("begin the migration", error))?;
+        let transaction = client
+            .build_transaction()
+            // Whoever waited for another migration sees what that has done.
+            .isolation_level(IsolationLevel::ReadCommitted)
+            .start()
+            .await
+            .map_err(|error| failed("begin the migration", error))?;
         // Of two processes that migrate at once the second waits, and sees the work of the first.
         transaction
             .query_typed("SELECT pg_advisory_xact_lock($1)", &[(&self.lock(), Type::INT8)])
