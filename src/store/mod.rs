@@ -55,7 +55,8 @@ use crate::{Event, Principal, Project, TokenId, TokenRecord, Usage, clock::to_mi
 ///   answers "not found" instead.
 /// - **Cancellation.** A future may be dropped at any point. A write that had begun may then
 ///   happen or not.
-/// - **No blocking.** The futures do not block the thread that polls them.
+/// - **No blocking.** The futures do not block the thread that polls them, and do not panic: what runs
+///   the [`Background`](crate::Background) would end.
 pub trait TokenStore: Send + Sync + 'static {
     /// Reads the record of an id, with a revision as of which it was read; `None` if there is
     /// none.

@@ -61,8 +61,8 @@ const CHANGES_FORGOTTEN_AT_ONCE: i64 = 1_000;
 /// Records and changes are read from the primary alone (usage and events from wherever a connection leads), and only servers that take writes are
 /// connected to: give all of them, as in `postgres://a,b,c/db`. A server that was demoted behind an
 /// open connection answers nothing more ([`Unavailable`](StoreErrorKind::Unavailable)). After a
-/// promotion and after a recovery to a point in time, and after a dump was restored, the history
-/// is another one ([`Cursor::incarnation`]), so that readers forget what they know. What no database can tell is
+/// promotion and after a recovery to a point in time, and after a dump was restored into tables
+/// made anew, the history is another one ([`Cursor::incarnation`]), so that readers forget what they know. What no database can tell is
 /// that a *copy of its files* was put back (a snapshot of the disk, without recovery from an
 /// archive): begin another history then, with your schema:
 /// `UPDATE api_tokens.token_head SET incarnation = (random() * 9007199254740991)::bigint`. And a
