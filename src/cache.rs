@@ -91,9 +91,9 @@ pub(crate) use watch::{Accepted, Source, unwatched};
 /// that finds nothing is one small read of the store, about 23 per second and node.
 ///
 /// What is not in the cache is read once, however many requests wait for it (twice if it is not there),
-/// and at most
-/// [`max_lookups`](Self::max_lookups) are read at a time. So a flood of made-up tokens cannot take down
-/// the store. That there is no token of an id is never cached.
+/// and at most [`max_lookups`](Self::max_lookups) are read at a time. So a flood of made-up tokens cannot
+/// take down the store. That there is no token of an id is never cached, and a refusal from memory counts
+/// for `max_staleness` after its record was read: then it is read again.
 #[derive(Debug, Clone, Copy)]
 #[must_use]
 pub struct Cache {
