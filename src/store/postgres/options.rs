@@ -17,7 +17,7 @@ use crate::{StoreError, StoreErrorKind};
 /// - schema: `api_tokens`, a PostgreSQL schema of its own, so that the tables are
 ///   `api_tokens.token`, `token_head`, `token_change`, `token_usage`, `token_event` and
 ///   `token_migration`
-/// - connections: 10 at most, one that reads changes, and one that listens
+/// - connections: 10 at most, one or two that read changes, and one that listens
 /// - timeout: 5 seconds
 /// - notifications: on
 /// - transaction pooler: none
@@ -84,9 +84,9 @@ impl PostgresOptions {
         Self { schema: schema.to_owned(), ..self }
     }
 
-    /// How many connections there are at most, at least 1; a call beyond that waits for one. One
-    /// more reads changes, so that a cache's polls never wait behind its lookups, and one more
-    /// listens, if there are [`notifications`](Self::notifications).
+    /// How many connections there are at most, at least 1; a call beyond that waits for one. One more
+    /// reads changes, or two when it hangs, so that a cache's polls never wait behind its lookups; and
+    /// one more listens, if there are [`notifications`](Self::notifications).
     #[must_use]
     pub fn max_connections(self, connections: usize) -> Self {
         Self { max_connections: connections.max(1), ..self }
@@ -211,7 +211,8 @@ impl PostgresOptions {
             let pool = connector.clone().pool(number, schema.clone(), prepare.clone())?;
             Ok(Connections::new(pool, self.timeout, !self.transaction_pooler))
         };
-        let (feed, connections) = (connections(1)?, connections(self.max_connections)?);
+        // A second one for the feed while the first one hangs.
+        let (feed, connections) = (connections(2)?, connections(self.max_connections)?);
         let first = async {
             let client = connections
                 .pool
