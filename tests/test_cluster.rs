@@ -261,10 +261,7 @@ impl Service {
         let issuer = Issuer::new(&self.verifier);
         let ann: Actor = "ann".parse().expect("an actor");
         let (lost, later) = (self.create(&issuer, &ann).await, self.create(&issuer, &ann).await);
-        let reached = self.revision_of(&primary).await;
-        for standby in &standbys {
-            self.wait_until_replicated(standby, &reached).await;
-        }
+        self.wait_until_replicated(&primary, &standbys).await;
         for standby in &standbys {
             self.cluster.command("kill", &[standby]).await;
         }
@@ -347,20 +344,29 @@ impl Service {
     }
 
     async fn wait_until_asynchronous(&self, primary: &str) {
-        while self.query(primary, "SHOW synchronous_standby_names").await.as_deref() != Some("") {
+        let query = "SELECT (current_setting('synchronous_standby_names') = '')::text";
+        self.wait_until(primary, query).await;
+    }
+
+    /// Waits until these nodes have replayed what the primary has written. It is the primary that
+    /// tells: only it knows who follows it.
+    async fn wait_until_replicated(&self, primary: &str, standbys: &[&str]) {
+        let written = self.query(primary, "SELECT pg_current_wal_lsn()::text").await;
+        let query = format!(
+            "SELECT (count(*) = {})::text FROM pg_stat_replication WHERE state = 'streaming' \
+             AND replay_lsn >= '{}' AND application_name IN ('{}')",
+            standbys.len(),
+            written.expect("a place in the log"),
+            standbys.join("', '"),
+        );
+        self.wait_until(primary, &query).await;
+    }
+
+    async fn wait_until(&self, node: &str, query: &str) {
+        let begin = Instant::now();
+        while self.query(node, query).await.as_deref() != Some("true") {
+            assert!(begin.elapsed() < FAILOVER_WITHIN, "not true at {node}: {query}");
             tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-
-    /// How far the primary's log goes.
-    async fn revision_of(&self, primary: &str) -> String {
-        self.query(primary, "SELECT pg_current_wal_lsn()::text").await.expect("a place")
-    }
-
-    async fn wait_until_replicated(&self, standby: &str, reached: &str) {
-        let query = format!("SELECT (pg_last_wal_replay_lsn() >= '{reached}')::text");
-        while self.query(standby, &query).await.as_deref() != Some("true") {
-            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 }

@@ -40,6 +40,8 @@ pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) role: String,
     pub(crate) state: String,
+    /// Another one after each promotion.
+    timeline: Option<u64>,
 }
 
 impl Cluster {
@@ -121,7 +123,8 @@ impl Cluster {
         node.unwrap_or_else(|| panic!("no {role}: {nodes:?}")).name.clone()
     }
 
-    /// Waits until there are a primary and these standbys.
+    /// Waits until there are a primary and these standbys, which follow it: a primary that was replaced
+    /// and has not noticed is a running `replica`, too, but on an older timeline.
     pub(crate) async fn wait_for(&self, standbys: [&str; 2]) {
         let begin = Instant::now();
         loop {
@@ -133,7 +136,9 @@ impl Cluster {
             // What newer versions of Patroni say of a standby is `streaming`.
             let expected = |role| standbys.iter().filter(|standby| **standby == role).count();
             let standby = |role| up(role, &["running", "streaming"]) == expected(role);
-            if up("leader", &["running"]) == 1 && standby("sync_standby") && standby("replica") {
+            let follow = nodes.windows(2).all(|pair| pair[0].timeline == pair[1].timeline);
+            let there = up("leader", &["running"]) == 1;
+            if there && follow && standby("sync_standby") && standby("replica") {
                 return;
             }
             assert!(begin.elapsed() < HEALTHY_WITHIN, "not healthy: {nodes:?}");

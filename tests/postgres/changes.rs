@@ -137,7 +137,7 @@ async fn old_changes_are_forgotten() {
     store.write(&WriteBatch { updates, ..WriteBatch::default() }).await.unwrap();
     let begun = std::time::Instant::now();
     while count().await != 100_000 {
-        assert!(begun.elapsed().as_secs() < 20, "{} are kept", count().await);
+        assert!(begun.elapsed().as_secs() < 60, "{} are kept", count().await);
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     let newest = head(&store).await;

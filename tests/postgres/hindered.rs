@@ -6,9 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use api_tokens::{ListFilter, StoreErrorKind};
+use api_tokens::{ListFilter, StoreError, StoreErrorKind};
 
 use super::*;
+
+/// For what must come, on a busy machine.
+const SOON: Duration = Duration::from_secs(60);
 
 /// Holds a lock on the records, in a transaction of the host's.
 async fn locked(fixture: &Fixture) -> (tokio_postgres::Client, tokio::task::JoinHandle<()>) {
@@ -20,14 +23,30 @@ async fn locked(fixture: &Fixture) -> (tokio_postgres::Client, tokio::task::Join
     (client, task)
 }
 
+/// What a call answers that has little time, as soon as it can.
+async fn soon<T>(call: impl AsyncFn() -> Result<T, StoreError>) -> T {
+    let begun = Instant::now();
+    loop {
+        match call().await {
+            Ok(answer) => return answer,
+            Err(error) => assert!(begun.elapsed() < SOON, "{error}"),
+        }
+    }
+}
+
+async fn found(store: &PostgresStore) -> bool {
+    soon(async || store.find(&id(1)).await).await.is_some()
+}
+
 #[tokio::test]
 async fn a_lock_that_is_not_released_is_an_outage_until_it_is() {
     let Some(fixture) = Fixture::new().await else { return };
-    let options = fixture.options().timeout(Duration::from_millis(500));
-    let store = options.max_connections(2).open().await.unwrap();
-    insert(&store, id(1)).await;
+    insert(&fixture.store().await, id(1)).await;
+    let options = fixture.options().timeout(Duration::from_secs(1));
+    let options = options.max_connections(2);
+    let store = soon(async || options.open().await).await;
     let (other, _connection) = locked(&fixture).await;
-    for _ in 0..5 {
+    for _ in 0..3 {
         let begun = Instant::now();
         let (id, usage) = (id(1), [usage(id(1), 1)]);
         let (found, written, third) =
@@ -35,30 +54,28 @@ async fn a_lock_that_is_not_released_is_an_outage_until_it_is() {
         for error in [found.unwrap_err(), written.unwrap_err(), third.unwrap_err()] {
             assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
         }
-        assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     }
     other.batch_execute("ROLLBACK").await.unwrap();
-    assert!(store.find(&id(1)).await.unwrap().is_some());
+    assert!(found(&store).await);
 }
 
 #[tokio::test]
 async fn too_many_calls_are_an_outage_for_those_that_wait_too_long() {
     let Some(fixture) = Fixture::new().await else { return };
-    let options = fixture.options().max_connections(1).timeout(Duration::from_millis(500));
-    let store = options.open().await.unwrap();
+    let options = fixture.options().max_connections(1).timeout(Duration::from_secs(2));
+    let store = soon(async || options.open().await).await;
     let (other, _connection) = locked(&fixture).await;
     let missing = id(1);
     for _ in 0..2 {
         let (found, events) = tokio::join!(store.find(&missing), store.events(&missing, None, 1));
-        let (held, waited) = (found.unwrap_err(), events.unwrap_err());
-        assert!(held.to_string().contains("no answer came within 500ms"), "{held}");
-        // Made or free, when the other one's time is up as well.
-        assert!(waited.to_string().contains("no connection "), "{waited}");
-        assert_eq!([held.kind(), waited.kind()], [StoreErrorKind::Unavailable; 2]);
+        for error in [found.unwrap_err(), events.unwrap_err()] {
+            assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+        }
     }
-    assert_eq!(store.events(&missing, None, 1).await.unwrap(), []);
+    assert_eq!(soon(async || store.events(&missing, None, 1).await).await, []);
     other.batch_execute("ROLLBACK").await.unwrap();
-    assert!(store.find(&missing).await.unwrap().is_none());
+    assert!(!found(&store).await);
 }
 
 /// A call that is dropped at any point leaves no connection behind that gives another call's
@@ -94,23 +111,19 @@ async fn calls_that_are_given_up_do_no_harm() {
 async fn a_server_that_says_nothing_is_an_outage_in_time() {
     let Some(server) = Server::start() else { return };
     let options = PostgresOptions::new(&server.url("postgres"));
-    let options = options.timeout(Duration::from_millis(300)).max_connections(2);
-    // Migrating waits for the disk, whoever else uses that.
-    options.clone().timeout(Duration::from_secs(10)).migrate().await.unwrap();
-    let store = options.open().await.unwrap();
-    assert!(store.find(&id(1)).await.unwrap().is_none());
+    options.migrate().await.unwrap();
+    let options = options.timeout(Duration::from_secs(1)).max_connections(2);
+    let store = soon(async || options.open().await).await;
+    assert!(!found(&store).await);
     server.freeze(true);
-    for _ in 0..6 {
+    for _ in 0..4 {
         let begun = Instant::now();
         let error = store.find(&id(1)).await.unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
-        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     }
     server.freeze(false);
-    let begun = Instant::now();
-    while let Err(error) = store.find(&id(1)).await {
-        assert!(begun.elapsed() < Duration::from_secs(10), "{error}");
-    }
+    assert!(!found(&store).await);
 }
 
 /// The next host has its turn, even if the first one takes connections and says nothing.
@@ -132,12 +145,11 @@ async fn a_host_that_says_nothing_does_not_keep_the_next_from_its_turn() {
 #[tokio::test]
 async fn confirmed_reads_wait_for_the_synchronous_standby() {
     let Some(server) = postgres_support::Server::start() else { return };
-    let options = PostgresOptions::new(&server.url("postgres"))
-        .notifications(false)
-        .timeout(Duration::from_secs(1));
+    let options = PostgresOptions::new(&server.url("postgres")).notifications(false);
     options.migrate().await.unwrap();
     let store = options.open().await.unwrap();
-    let confirmed = options.clone().confirmed_reads(true).open().await.unwrap();
+    let options = options.timeout(Duration::from_secs(1)).confirmed_reads(true);
+    let confirmed = soon(async || options.open().await).await;
     insert(&store, id(1)).await;
     for is_away in [false, true, false] {
         let standbys = if is_away { "nobody" } else { "" };
@@ -147,7 +159,7 @@ async fn confirmed_reads_wait_for_the_synchronous_standby() {
         let url = server.url("postgres");
         let shown = || sql(&url, "SHOW synchronous_standby_names");
         while shown().await.unwrap().as_deref() != Some(standbys) {}
-        let until = Instant::now() + Duration::from_secs(20);
+        let until = Instant::now() + SOON;
         loop {
             let results = [
                 confirmed.find(&id(1)).await.map(|found| found.is_some()),
@@ -173,20 +185,19 @@ async fn confirmed_reads_wait_for_the_synchronous_standby() {
 #[tokio::test]
 async fn what_is_done_already_is_acknowledged_once_the_standby_has_it() {
     let Some(server) = postgres_support::Server::start() else { return };
-    let options = PostgresOptions::new(&server.url("postgres"))
-        .notifications(false)
-        .timeout(Duration::from_secs(1));
+    let options = PostgresOptions::new(&server.url("postgres")).notifications(false);
     options.migrate().await.unwrap();
-    let store = options.open().await.unwrap();
+    let token = create(&issuer(&options.open().await.unwrap()).0).await;
+    let options = options.timeout(Duration::from_secs(1));
+    let store = soon(async || options.open().await).await;
     let (issuer, _) = issuer(&store);
-    let token = create(&issuer).await;
     server.psql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
     server.psql("SELECT pg_reload_conf()");
     let url = server.url("postgres");
     let shown = || sql(&url, "SHOW synchronous_standby_names");
     while shown().await.unwrap().as_deref() != Some("nobody") {}
     let revoke = async || issuer.revoke(token.id(), &ann(), None).await;
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + SOON;
     while revoke().await.is_ok() {
         // A server process that has not heard of the setting yet.
         assert!(Instant::now() < until);
@@ -208,20 +219,24 @@ async fn what_is_done_already_is_acknowledged_once_the_standby_has_it() {
     server.psql("ALTER SYSTEM RESET synchronous_standby_names");
     server.psql("SELECT pg_reload_conf()");
     while revoke().await.is_err() {
-        assert!(Instant::now() < until + Duration::from_secs(20));
+        assert!(Instant::now() < until + SOON);
     }
 }
 
 /// A client that hangs up in the middle of a verification costs no connection.
 #[tokio::test]
 async fn calls_that_are_given_up_keep_their_connections() {
-    let Some(fixture) = Fixture::new().await else { return };
-    let store = fixture.options().max_connections(3).notifications(false).open().await.unwrap();
+    let Some(server) = shared() else { return };
+    // Where nobody else connects.
+    server.psql("CREATE DATABASE hung_up");
+    let options = PostgresOptions::new(&server.url("hung_up")).notifications(false);
+    options.migrate().await.unwrap();
+    let store = options.max_connections(3).open().await.unwrap();
     insert(&store, id(1)).await;
-    // How many sessions there ever were in the database, of all tests.
+    // How many sessions there ever were.
     let sessions = async || {
-        let count = "SELECT sessions::text FROM pg_stat_database WHERE datname = 'postgres'";
-        fixture.sql(count).await.unwrap().parse::<usize>().unwrap()
+        let count = "SELECT sessions::text FROM pg_stat_database WHERE datname = 'hung_up'";
+        sql(&server.url("postgres"), count).await.unwrap().unwrap().parse::<usize>().unwrap()
     };
     let before = sessions().await;
     for _ in 0..300 {
@@ -233,6 +248,6 @@ async fn calls_that_are_given_up_keep_their_connections() {
         }
     }
     let more = sessions().await - before;
-    // Other tests connect, too, but not as often.
-    assert!(more < 50, "{more} sessions");
+    // The other two of three, and what was not yet counted.
+    assert!(more < 10, "{more} sessions");
 }

@@ -56,7 +56,7 @@ async fn a_standby_is_not_read_from_until_it_is_promoted_which_is_another_histor
         match store.changes_since(Some(&before), 10).await {
             Ok(Changes::Reset { next }) => break next,
             Ok(changes) => panic!("the same history: {changes:?}"),
-            Err(error) => assert!(begun.elapsed() < Duration::from_secs(20), "{error}"),
+            Err(error) => assert!(begun.elapsed() < Duration::from_secs(60), "{error}"),
         }
     };
     assert_ne!(after.incarnation, before.incarnation);

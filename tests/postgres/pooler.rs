@@ -43,7 +43,7 @@ impl Pooler {
         let process = command.spawn().expect("start PgBouncer");
         let begun = Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(10), "PgBouncer does not answer");
+            assert!(begun.elapsed() < Duration::from_secs(60), "PgBouncer does not answer");
             std::thread::sleep(Duration::from_millis(10));
         }
         Some(pooler(process, directory))
@@ -130,7 +130,7 @@ async fn a_standby_behind_an_open_connection_is_an_outage_and_not_an_answer() {
     pooler.switch(&standby);
     let begun = Instant::now();
     while store.find(&id(2)).await.is_ok() {
-        assert!(begun.elapsed() < Duration::from_secs(10), "the standby answers");
+        assert!(begun.elapsed() < Duration::from_secs(60), "the standby answers");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     for error in [
@@ -143,7 +143,7 @@ async fn a_standby_behind_an_open_connection_is_an_outage_and_not_an_answer() {
     pooler.switch(&primary);
     let begun = Instant::now();
     while let Err(error) = store.find(&id(1)).await {
-        assert!(begun.elapsed() < Duration::from_secs(10), "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(60), "{error}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -5,6 +5,7 @@
 
 use std::{
     fs,
+    hash::{BuildHasher, RandomState},
     net::TcpListener,
     os::unix::{
         fs::{PermissionsExt, chown},
@@ -250,8 +251,7 @@ impl Server {
             .stdin(Stdio::piped())
             .process_group(0);
         let janitor = janitor.spawn().expect("start the janitor");
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("its number").port();
+        let port = free_port();
         Some(Self { binaries, directory, port, user, postmaster: Mutex::default(), janitor })
     }
 
@@ -290,6 +290,19 @@ impl Drop for Server {
         }
         drop(self.janitor.stdin.take());
         let _ = self.janitor.wait();
+    }
+}
+
+/// A port outside of the range from which the kernel takes those of clients, so that none is taken
+/// while the server is down.
+fn free_port() -> u16 {
+    loop {
+        // Differs each time.
+        let number = RandomState::new().hash_one(());
+        let port = 15_000 + u16::try_from(number % 17_000).expect("a small number");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
     }
 }
 
