@@ -17,9 +17,9 @@ use crate::{
 /// enabling, lengthening or widening) is a scope that it does not cover, nor lasts longer than it.
 /// Once a token is revoked or disabled, those that were made through it, at any remove, cannot be
 /// acted through either; they are accepted still, and
-/// [`Selection::created_through`](crate::Selection::created_through) finds them. It may take rights away (disable, revoke, narrow, shorten) from any token of its
-/// project: whether it may do that at all is for the host to say, for example by asking for a
-/// scope `tokens:write`.
+/// [`Selection::created_through`](crate::Selection::created_through) finds them. It may take rights
+/// away (disable, revoke, narrow, shorten) from any token of its project: whether it may do that at
+/// all is for the host to say, for example by asking for a scope `tokens:write`.
 ///
 /// A person has no limits here but those that the host sets with [`in_project`](Self::in_project)
 /// and [`holding`](Self::holding).

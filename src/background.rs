@@ -16,23 +16,23 @@ use crate::{
 /// How long one token's reuse is not reported again.
 const REUSE_REPORTED_FOR: SignedDuration = SignedDuration::from_hours(1);
 
-/// The work that no request waits for: writing when tokens were used, digesting tokens again
-/// under a new key, retiring predecessors whose successor is in use, reporting reuse, and
-/// summing up refusals. And with a `Cache`, polling for changes: without it nothing is ever verified
-/// from memory.
+/// The work that no request waits for: writing when tokens were used, digesting tokens again under
+/// a new key, retiring predecessors whose successor is in use, reporting reuse, and summing up
+/// refusals. And with a `Cache`, polling for changes: without it nothing is ever verified from
+/// memory.
 ///
 /// With the feature `tokio`, spawn `run_until`. On any other runtime, call
 /// [`tick`](Self::tick) about once a second, [`flush`](Self::flush) at the end, and with a cache
 /// `poll_changes` every poll interval.
 ///
-/// A store that is slow or fails delays this work and, but for the cache, nothing else: what could not be written
-/// stays in memory, within bounds, and is tried again. What is in memory is lost when the process
-/// dies: at most the usage since the last write.
+/// A store that is slow or fails delays this work and, but for the cache, nothing else: what could
+/// not be written stays in memory, within bounds, and is tried again. What is in memory is lost
+/// when the process dies: at most the usage since the last write.
 ///
 /// # Metrics
 ///
-/// With the feature `metrics`, each tick records for the facade of the crate `metrics`, each labelled
-/// with the `prefix` of the tokens:
+/// With the feature `metrics`, each tick records for the facade of the crate `metrics`, each
+/// labelled with the `prefix` of the tokens:
 ///
 /// - `api_tokens_verifications_total`, a counter, labelled with the `outcome`: `accepted`, or the
 ///   [`RefusalReason`](crate::RefusalReason) as text. A request that was accepted and then lacked a
@@ -80,8 +80,10 @@ impl<S: TokenStore> Background<S> {
     }
 
     /// Polls the change feed once, for the [`Cache`](crate::Cache); does nothing without one. For
-    /// runtimes other than tokio: call it every poll interval, and drop it when it takes longer than
-    /// half of `max_staleness`. Cancelling it loses nothing.
+    /// runtimes other than tokio: call it every poll interval, and drop it when it takes longer
+    /// than half of `max_staleness`, so that another one returns in time. After each that was
+    /// dropped or failed, pause for longer, and give the next twice as long, up to 10 seconds: a
+    /// store that is slow to connect to would never answer otherwise. Cancelling it loses nothing.
     ///
     /// # Errors
     ///
@@ -124,20 +126,20 @@ impl<S: TokenStore> Background<S> {
     /// Tells what was counted since the last tick.
     fn report_counts(&self, pending: &Pending) {
         #[cfg(feature = "metrics")]
-        let figures = crate::metered::Figures::of(self.shared.prefix);
+        let metrics = crate::metered::Metrics::of(self.shared.prefix);
         for (reason, count) in pending.refusals.take() {
             #[cfg(feature = "metrics")]
-            figures.refused(reason, count);
+            metrics.refused(reason, count);
             if let Some(count @ 1..) = count.checked_sub(EVENTS_PER_TICK) {
                 let kind = EventKind::RefusalsSuppressed { reason, count };
                 self.shared.sink.record(&Event::general(self.shared.now(), None, kind));
             }
         }
         #[cfg(feature = "metrics")]
-        figures.accepted(pending.accepted.take());
+        metrics.accepted(pending.accepted.take());
         #[cfg(all(feature = "metrics", feature = "cache"))]
         if let Some(cache) = &self.shared.cache {
-            figures.cache(&cache.health(&*self.shared.clock));
+            metrics.cache(&cache.health(&*self.shared.clock));
         }
     }
 
@@ -305,7 +307,8 @@ impl<S: TokenStore> Background<S> {
                 // The first, so that what is served next goes by it.
                 #[cfg(feature = "cache")]
                 let _: Poll<Infallible> = feed.as_mut().poll(context);
-                // Nor must they wait behind a `serving` that uses up its share of the runtime's time.
+                // Nor must they wait behind a `serving` that uses up its share of the runtime's
+                // time.
                 let _: Poll<Infallible> = ticks.as_mut().poll(context);
                 let _: Poll<Infallible> = tasks.as_mut().poll(context);
                 serving.as_mut().poll(context)

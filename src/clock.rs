@@ -19,16 +19,16 @@ pub trait Clock: Send + Sync + 'static {
     /// The present instant.
     fn now(&self) -> Timestamp;
 
-    /// The time since some fixed instant. It never goes back and is never set, and **it goes on while
-    /// the machine is suspended**.
+    /// The time since some fixed instant. It never goes back and is never set, and **it goes on
+    /// while the machine is suspended**.
     fn monotonic(&self) -> Duration;
 }
 
 /// The system's clocks, each about 25 ns a call.
 ///
 /// [`now`](Clock::now) is [`Timestamp::now`]. [`monotonic`](Clock::monotonic) is `CLOCK_BOOTTIME`
-/// on Linux and Android, `CLOCK_MONOTONIC` on Apple's systems, where that counts suspended time, and
-/// [`Instant`](std::time::Instant) elsewhere: on Windows that counts it, too; on other systems,
+/// on Linux and Android, `CLOCK_MONOTONIC` on Apple's systems, where that counts suspended time,
+/// and [`Instant`](std::time::Instant) elsewhere: on Windows that counts it, too; on other systems,
 /// check.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;

@@ -192,8 +192,8 @@ text_field! {
 }
 
 text_field! {
-    /// A person or service, by the host's own id for it: the owner a token acts for, who
-    /// created it, who revoked it. 1 to 200 characters, no control or invisible characters, no white space
+    /// A person or service, by the host's own id for it: the owner a token acts for, who created
+    /// it, who revoked it. 1 to 200 characters, no control or invisible characters, no white space
     /// at the ends.
     Principal, "principal", identifier, 200
 }

@@ -47,6 +47,9 @@ impl<S: TokenStore> Shared<S> {
         None
     }
 
+    #[expect(clippy::unused_self, reason = "only a cache has hits")]
+    pub(crate) fn count_hit(&self, _id: &TokenId) {}
+
     #[expect(clippy::unused_self, reason = "only a cache has anything to forget")]
     pub(crate) fn forget(&self, _id: &TokenId) {}
 
@@ -67,6 +70,13 @@ impl<S: TokenStore> Shared<S> {
         self.cache.as_ref()?.get(id).map(Held::Leased)
     }
 
+    /// Counts a verification that went by a record in memory.
+    pub(crate) fn count_hit(&self, id: &TokenId) {
+        if let Some(cache) = &self.cache {
+            cache.count_hit(id);
+        }
+    }
+
     /// Lets no verification that begins after this go by what was read of a token before.
     pub(crate) fn forget(&self, id: &TokenId) {
         if let Some(cache) = &self.cache {
@@ -74,8 +84,15 @@ impl<S: TokenStore> Shared<S> {
         }
     }
 
-    /// Reads the record from the store.
+    /// Reads the record from the store, for a verification.
     pub(crate) async fn find(&self, id: &TokenId) -> Result<Option<Held>, StoreError> {
+        if let Some(cache) = &self.cache {
+            cache.count_miss(id);
+        }
+        self.look_up(id).await
+    }
+
+    async fn look_up(&self, id: &TokenId) -> Result<Option<Held>, StoreError> {
         let Some(cache) = &self.cache else { return self.read_held(id).await };
         Ok(cache.read(&self.store, &*self.clock, id).await?.map(Held::Leased))
     }
@@ -103,6 +120,17 @@ impl<S: TokenStore> Shared<S> {
 }
 
 #[cfg(feature = "cache")]
+impl<S: TokenStore> Shared<S> {
+    fn accepted(&self, held: &Held) -> Accepted {
+        // Negative if it ended just now.
+        let until_end = |end: Timestamp| end.duration_since(self.clock.now()).try_into();
+        let end = held.record().ends_at();
+        let ends_in = end.map_or(Duration::MAX, |end| until_end(end).unwrap_or_default());
+        Accepted { until: held.until(), ends_in }
+    }
+}
+
+#[cfg(feature = "cache")]
 impl<S: TokenStore> Source for Shared<S> {
     fn cache(&self) -> Option<&CachedRecords> {
         self.cache.as_ref()
@@ -119,20 +147,18 @@ impl<S: TokenStore> Source for Shared<S> {
     ) -> Pin<Box<dyn Future<Output = Result<Accepted, VerifyError>> + Send + 'a>> {
         Box::pin(async move {
             let lasts = |held: &Held| self.clock.monotonic().saturating_add(margin) < held.until();
-            let held = match self.cached(id).filter(lasts) {
-                Some(held) => held,
-                None => self.find(id).await?.ok_or(VerifyError::UnknownToken)?,
-            };
-            let checked = self.check(held.record()).await;
-            if !self.may_rely_on(&held, checked.as_ref().err()) {
-                return Err(too_late().into());
+            if let Some(held) = self.cached(id).filter(lasts) {
+                let checked = self.check(held.record()).await;
+                if self.may_rely_on(&held, checked.as_ref().err()) {
+                    return checked.map(|_| self.accepted(&held));
+                }
             }
-            checked?;
-            let end = held.record().ends_at();
-            // Negative if it ended just now.
-            let until_end = |end: Timestamp| end.duration_since(self.clock.now()).try_into();
-            let ends_in = end.map_or(Duration::MAX, |end| until_end(end).unwrap_or_default());
-            Ok(Accepted { until: held.until(), ends_in })
+            let held = self.look_up(id).await?.ok_or(VerifyError::UnknownToken)?;
+            let checked = self.check(held.record()).await;
+            if self.may_rely_on(&held, checked.as_ref().err()) {
+                return checked.map(|_| self.accepted(&held));
+            }
+            Err(too_late().into())
         })
     }
 }

@@ -44,15 +44,16 @@ use self::{
 /// Creates, lists, rotates, edits and revokes tokens.
 ///
 /// An issuer is made from a [`Verifier`] and shares its prefix, keys, store and clock: what it
-/// revokes, that verifier refuses at once. A clone is cheap and shares everything. [`State`](crate::State)
-/// draws what may happen to a token when.
+/// revokes, that verifier refuses at once. A clone is cheap and shares everything.
+/// [`State`](crate::State) draws what may happen to a token when.
 ///
-/// **Who may do what.** Every method that concerns single tokens takes the [`Actor`] who asks for it;
-/// [`prune`](Self::prune), [`key_counts`](Self::key_counts) and [`retire_key`](Self::retire_key) are the operator's. An actor that is a token
-/// never goes beyond it. A person may do everything, unless the host limits them: only the host
-/// knows its people. [`Actor::in_project`] makes the tokens of all other projects invisible. A
-/// store may serve several prefixes: all methods but [`create`](Self::create) and
-/// [`rotate`](Self::rotate) see the tokens of each.
+/// **Who may do what.** Every method that concerns single tokens takes the [`Actor`] who asks for
+/// it; [`prune`](Self::prune), [`key_counts`](Self::key_counts) and
+/// [`retire_key`](Self::retire_key) are the operator's. An actor that is a token never goes beyond
+/// it. A person may do everything, unless the host limits them: only the host knows its people.
+/// [`Actor::in_project`] makes the tokens of all other projects invisible. A store may serve
+/// several prefixes: all methods but [`create`](Self::create) and [`rotate`](Self::rotate) see the
+/// tokens of each.
 ///
 /// ```
 /// # use api_tokens::{Actor, Issuer, IssuerError, MemoryStore, Principal, Project, TokenId};
@@ -392,8 +393,8 @@ pub struct Revoked {
 #[cfg(feature = "cache")]
 impl Revoked {
     /// Waits until no node accepts the token any more, whatever fails: until the
-    /// [`max_staleness`](crate::Cache::max_staleness) of the verifier that this issuer was made from
-    /// has passed since the revocation. All nodes should have the same.
+    /// [`max_staleness`](crate::Cache::max_staleness) of the verifier that this issuer was made
+    /// from has passed since the revocation. All nodes should have the same.
     ///
     /// The others usually refuse it much sooner. Needs tokio with its timer.
     pub async fn effective_everywhere(&self) {

@@ -41,8 +41,8 @@
 //! - **A store** implements [`TokenStore`], whose contract is there, and runs the suite of the
 //!   module `testing` (feature `testing`). [`MemoryStore`], `SqliteStore` (feature `sqlite`) and
 //!   `PostgresStore` (feature `postgres`) exist.
-//! - **Several nodes** give the builder a `Cache` (feature `cache`), which says how soon a revocation
-//!   counts on all of them.
+//! - **Several nodes** give the builder a `Cache` (feature `cache`), which says how soon a
+//!   revocation counts on all of them.
 //! - **An operator** runs the verifier's [`Background`], which notes when tokens are used, sends
 //!   [`Event`]s somewhere with an [`EventSink`], and finds in [`State`] what may happen to a token
 //!   when.
@@ -58,7 +58,7 @@
 //! - `cache`: `Cache`, verification from memory, with a bound on how long a revocation can go
 //!   unnoticed; switches `tokio` on.
 //! - `tokio`: `Background::run_until`, which does on tokio what no request should wait for.
-//! - `metrics`: figures for operators, for the facade of the crate `metrics`.
+//! - `metrics`: metrics for operators, through the facade of the crate of that name.
 //! - `tower`: `BearerLayer`, for HTTP and gRPC.
 //! - `axum`: extractors for axum 0.8, with required scopes; switches `tower` on.
 //! - `testing`: the conformance suite for stores, and a manual clock.

@@ -1,4 +1,4 @@
-//! Figures for the `metrics` facade.
+//! Metrics, for the `metrics` facade.
 
 use std::time::Instant;
 
@@ -14,9 +14,10 @@ use crate::{
 ///
 /// It records `api_tokens_store_duration_seconds`, a histogram, labelled with the `operation`
 /// (`find`, `write`, `list`, `changes_since`, `record_usage`, `usage`, `events`, `prune`) and the
-/// `outcome`: `ok`, or the [kind](crate::StoreErrorKind) of the error as text. A call that was given up by its caller is not recorded.
+/// `outcome`: `ok`, or the [kind](crate::StoreErrorKind) of the error as text. A call that was
+/// given up by its caller is not recorded.
 ///
-/// All other figures come from the [`Background`](crate::Background), which lists them.
+/// All other metrics come from the [`Background`](crate::Background), which lists them.
 ///
 /// ```
 /// use api_tokens::{Keyring, MemoryStore, MeteredStore, Verifier, prefix};
@@ -99,11 +100,11 @@ impl<S: TokenStore> TokenStore for MeteredStore<S> {
 }
 
 /// What one tick of the background has to tell.
-pub(crate) struct Figures {
+pub(crate) struct Metrics {
     prefix: Label,
 }
 
-impl Figures {
+impl Metrics {
     pub(crate) fn of(prefix: Prefix) -> Self {
         Self { prefix: Label::new("prefix", prefix.to_string()) }
     }

@@ -213,8 +213,8 @@ impl<S: TokenStore> Shared<S> {
     }
 
     /// Makes sure of what somebody else has done, or an earlier call that failed, before it is
-    /// acknowledged again: what is read may yet be lost, as from a primary whose standby is away, and
-    /// what is written is not. And it is news to this node, perhaps.
+    /// acknowledged again: what is read may yet be lost, as from a primary whose standby is away,
+    /// and what is written is not. And it is news to this node, perhaps.
     ///
     /// `false` if the record has changed since.
     async fn confirm(

@@ -31,8 +31,8 @@ use crate::{Client, Realm, Scopes, TokenStore, Verified, Verifier, VerifyError};
 /// A tower layer that lets a request through if it carries an accepted token.
 ///
 /// What passes has no `Authorization` field in its header any more, and a [`Verified`] and the
-/// [`Realm`] in its extensions. Everything else is answered here, as [`Answer`](crate::Answer) has it, and
-/// never reaches the service inside. Works with every server that takes tower services over
+/// [`Realm`] in its extensions. Everything else is answered here, as [`Answer`](crate::Answer) has
+/// it, and never reaches the service inside. Works with every server that takes tower services over
 /// `http` 1 types, such as axum, hyper and tonic.
 ///
 /// ```

@@ -213,6 +213,7 @@ impl<S: TokenStore> Verifier<S> {
         if let Some(held) = self.shared.cached(id) {
             let decided = self.accept(held.record(), &compare, &digest_again).await;
             if self.shared.may_rely_on(&held, decided.as_ref().err()) {
+                self.shared.count_hit(id);
                 return Ok(Some(Verified::new(held, decided?)));
             }
         }

@@ -16,7 +16,6 @@ pub(super) struct Feed {
     pub(super) settings: Cache,
     /// Up to where changes have been applied.
     cursor: Mutex<Option<Cursor>>,
-    applied: AtomicU64,
     /// When the lease ends, in nanoseconds of the monotonic clock; 0 before the first.
     lease: AtomicU64,
     expirations: AtomicU64,
@@ -27,7 +26,6 @@ impl Feed {
         Self {
             settings,
             cursor: Mutex::default(),
-            applied: AtomicU64::new(0),
             lease: AtomicU64::new(0),
             expirations: AtomicU64::new(0),
         }
@@ -42,8 +40,9 @@ impl Feed {
         Duration::from_nanos(self.lease.load(Ordering::Acquire))
     }
 
+    /// Up to which revision changes have been applied.
     pub(super) fn applied(&self) -> Revision {
-        Revision(self.applied.load(Ordering::Acquire))
+        self.cursor().map_or(Revision(0), |cursor| cursor.revision)
     }
 
     /// How long ago the poll began that the lease is from.
@@ -67,7 +66,6 @@ impl Feed {
     /// All changes up to `cursor` have been applied.
     fn advance(&self, cursor: Cursor) {
         *self.cursor.lock().unwrap_or_else(PoisonError::into_inner) = Some(cursor);
-        self.applied.store(cursor.revision.0, Ordering::Release);
     }
 
     /// All changes that were acknowledged before a poll that began at `begun` have been applied.
@@ -85,8 +83,8 @@ fn nanoseconds(duration: Duration) -> u64 {
 }
 
 impl CachedRecords {
-    /// Reads and applies what has changed since the last poll, and extends the lease. Several may run
-    /// at once, and each may be dropped at any point.
+    /// Reads and applies what has changed since the last poll, and extends the lease. Several may
+    /// run at once, and each may be dropped at any point.
     pub(crate) async fn poll<S: TokenStore>(
         &self,
         store: &S,

@@ -16,8 +16,8 @@ pub(super) type Answer = Result<Option<Arc<Entry>>, StoreError>;
 /// A read of one record. Whoever comes first does it; if they give up, the next one does.
 pub(super) type Flight = OnceCell<Answer>;
 
-/// Of some tokens: which are being read, and which are watched. Whoever makes a record enter or leave
-/// the cache holds this lock.
+/// Of some tokens: which are being read, and which are watched. Whoever makes a record enter or
+/// leave the cache holds this lock.
 #[derive(Default)]
 pub(super) struct Shard {
     flights: HashMap<TokenId, Joined, foldhash::fast::RandomState>,

@@ -19,7 +19,8 @@ impl CachedRecords {
         loop {
             let mut hint = pin!(store.changed());
             let mut is_hinted = false;
-            // From here on, so that a change which this poll misses makes the next one follow at once.
+            // From here on, so that a change which this poll misses makes the next one follow at
+            // once.
             poll_fn(|context| {
                 is_hinted = hint.as_mut().poll(context).is_ready();
                 Poll::Ready(())
@@ -55,8 +56,8 @@ impl Pace {
     }
 
     /// How long to wait for an answer. A poll that hangs is given up in time for another one within
-    /// the lease; but if that comes to nothing as well, the store may be slow to connect to, and the
-    /// lease is lost anyway.
+    /// the lease; but if that comes to nothing as well, the store may be slow to connect to, and
+    /// the lease is lost anyway.
     fn patience(&self) -> Duration {
         const LONGEST: Duration = Duration::from_secs(10);
 
@@ -72,9 +73,8 @@ impl Pace {
 
     /// How long to wait before the next poll.
     ///
-    /// Hints come thick and fast while many tokens are revoked, and each poll reads what there is. When
-    /// the store fails, all nodes ask less and less often. And never all at the same time: `now`
-    /// differs between them, and so what is made of its digits.
+    /// Hints come thick and fast while many tokens are revoked, and each poll reads what there is.
+    /// When the store fails, all nodes ask less and less often.
     fn pauses(&mut self, is_ok: bool, now: Duration) -> Pauses {
         const BETWEEN_HINTS: Duration = Duration::from_millis(5);
         const LONGEST: Duration = Duration::from_secs(1);
@@ -82,14 +82,19 @@ impl Pace {
         self.failures = if is_ok { 0 } else { self.failures.saturating_add(1) };
         let pause = self.interval.saturating_mul(1 << self.doublings());
         let pause = if is_ok { pause } else { pause.min(LONGEST.max(self.interval)) };
-        // Between three quarters and the whole.
-        let part = f64::from(now.subsec_nanos() % 1_000_000) / 1_000_000.0;
-        let pause = pause.mul_f64(0.75 + part / 4.0);
+        let pause = spread(pause, now);
         Pauses { at_least: if is_ok { BETWEEN_HINTS.min(pause) } else { pause }, at_most: pause }
     }
 }
 
-/// At most, if there is no hint.
+/// Between three quarters of a pause and the whole, so that not all who pause go on at the same
+/// time: `now` differs between them, and so do its last digits.
+pub(super) fn spread(pause: Duration, now: Duration) -> Duration {
+    let part = f64::from(now.subsec_nanos() % 1_000_000) / 1_000_000.0;
+    pause.mul_f64(0.75 + part / 4.0)
+}
+
+/// How long to wait for a hint: not at all before `at_least`, and no longer than `at_most`.
 struct Pauses {
     at_least: Duration,
     at_most: Duration,

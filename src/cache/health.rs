@@ -2,11 +2,11 @@ use core::time::Duration;
 
 /// How the cache of a node is, for readiness probes and for operators.
 ///
-/// Of [`Verifier::cache_health`](crate::Verifier::cache_health).
+/// Returned by [`Verifier::cache_health`](crate::Verifier::cache_health).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CacheHealth {
-    /// How long ago the last poll of the change feed began that succeeded; `None` before the first.
+    /// How long ago the last successful poll of the change feed began; `None` before the first.
     pub feed_age: Option<Duration>,
     /// For how long cached records will be used if no further poll returns. Zero: each verification
     /// reads the store.
@@ -15,16 +15,15 @@ pub struct CacheHealth {
     pub lease_expirations: u64,
     /// How many records are in memory.
     pub tokens: usize,
-    /// How many verifications found the record in memory.
+    /// How many verifications went by a record in memory, whether they accepted or refused.
     pub hits: u64,
-    /// How many needed the store, alone or together. Those that found a record for which the lease
-    /// had ended are among both.
+    /// How many needed the store, each by itself or together with others.
     pub misses: u64,
 }
 
 impl CacheHealth {
-    /// Whether cached records are in use now: a node that is not ready is right, but slow, and depends
-    /// on the store for every request.
+    /// Whether cached records are in use now: a node that is not ready answers correctly, but
+    /// slowly, and depends on the store for every request.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         !self.lease_left.is_zero()

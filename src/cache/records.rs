@@ -80,14 +80,23 @@ impl CachedRecords {
         self.feed.max_staleness()
     }
 
-    /// The record, if it is in memory. Its `until` may have passed: that is for the caller to check,
-    /// once the record has been put to use.
+    /// The record, if it is in memory. Its `until` may have passed: that is for the caller to
+    /// check, once the record has been put to use.
     pub(crate) fn get(&self, id: &TokenId) -> Option<Leased> {
         // Before the record: a lease that is extended later says nothing of what was taken before.
         let until = self.feed.lease();
         let entry = self.entries.get(id)?;
-        self.counts.of(id).hits.fetch_add(1, Ordering::Relaxed);
         Some(Leased { entry, until })
+    }
+
+    /// Counts a verification that went by a record in memory.
+    pub(crate) fn count_hit(&self, id: &TokenId) {
+        self.counts.of(id).hits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a verification that needs the store.
+    pub(crate) fn count_miss(&self, id: &TokenId) {
+        self.counts.of(id).misses.fetch_add(1, Ordering::Relaxed);
     }
 
     /// From when on a refusal by this record must be asked for again. An id may come back
@@ -103,7 +112,6 @@ impl CachedRecords {
         clock: &dyn Clock,
         id: &TokenId,
     ) -> Result<Option<Leased>, StoreError> {
-        self.counts.of(id).misses.fetch_add(1, Ordering::Relaxed);
         for is_second in [false, true] {
             let seat = self.shards.join(*id);
             let lookup = || self.look_up(store, clock, id, &seat.flight);

@@ -8,7 +8,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{CachedRecords, entry::Entry, flight::Shards};
+use super::{CachedRecords, entry::Entry, flight::Shards, follow::spread};
 use crate::{StoreError, StoreErrorKind, TokenId, VerifyError};
 
 /// Where a watch asks whether a token is still accepted: the verifier, without its type.
@@ -18,8 +18,8 @@ pub(crate) trait Source: Send + Sync {
     /// The monotonic clock's time.
     fn now(&self) -> Duration;
 
-    /// How long the token is accepted, as far as can be told now; or why it is not. From memory only if
-    /// the lease lasts for longer than `margin`.
+    /// How long the token is accepted, as far as can be told now; or why it is not. From memory
+    /// only if the lease lasts for longer than `margin`.
     fn check<'a>(
         &'a self,
         id: &'a TokenId,
@@ -49,10 +49,12 @@ impl Watched {
 }
 
 impl Entry {
-    /// Waits until the token is no longer accepted, or nobody can tell, and says why.
-    pub(crate) async fn revoked(&self) -> VerifyError {
+    /// Waits until the token is no longer accepted, or nobody can tell, and says why. It is known
+    /// to be accepted until `known_until`.
+    pub(crate) async fn revoked(&self, known_until: Duration) -> VerifyError {
         // Else a store that answers late, each time, would be asked without a pause.
         const SHORTEST: Duration = Duration::from_millis(1);
+        const DOUBLINGS: u32 = 3;
 
         let Some(source) = self.source.upgrade() else { return unwatched() };
         let Some(cache) = source.cache() else { return unwatched() };
@@ -60,7 +62,11 @@ impl Entry {
         let watch = Watch::new(&cache.shards, id);
         // So long before it does not count any more, what is known is looked at again.
         let margin = cache.max_staleness() / 4;
-        let mut until = source.now().saturating_add(cache.max_staleness());
+        let now = source.now();
+        // Whoever asks later than that begins anew.
+        let anew = now.saturating_add(cache.max_staleness());
+        let mut until = if now < known_until { known_until } else { anew };
+        let mut failures = 0;
         loop {
             let mut changed = pin!(watch.changed.notified());
             // Before the check, so that no change comes between.
@@ -70,13 +76,17 @@ impl Entry {
             let checked = timeout(patience, source.check(&id, margin)).await;
             match checked.unwrap_or_else(|_| Err(unanswered())) {
                 Ok(accepted) => {
-                    until = accepted.until;
+                    (until, failures) = (accepted.until, 0);
                     let again = until.saturating_sub(source.now()).saturating_sub(margin);
                     let _ = timeout(again.min(accepted.ends_in).max(SHORTEST), changed).await;
                 }
-                // What was known counts for a while.
+                // What was known counts for a while. After a reset all who watch are here at once,
+                // and more than may read at a time.
                 Err(VerifyError::Outage(_)) if source.now() < until => {
-                    sleep((margin / 8).max(SHORTEST)).await;
+                    let pause = (margin / 8).saturating_mul(1 << failures);
+                    failures = DOUBLINGS.min(failures + 1);
+                    let pause = spread(pause, source.now()).max(SHORTEST);
+                    sleep(pause.min(until.saturating_sub(source.now()))).await;
                 }
                 Err(reason) => return reason,
             }

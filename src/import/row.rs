@@ -9,8 +9,8 @@ use crate::{TokenDigest, TokenId, digest::equal};
 /// What another system stored of a token's secret, ready to be the digest of one of our records.
 ///
 /// Made from a row of that system's database by the functions below, or from a presented text by
-/// [`ImportFormat::digest_of`](crate::ImportFormat::digest_of): both ways give the same for the same token. Whoever knows it
-/// cannot make the token of it.
+/// [`ImportFormat::digest_of`](crate::ImportFormat::digest_of): both ways give the same for the
+/// same token. Whoever knows it cannot make the token of it.
 ///
 /// Compared in constant time. `Debug` prints the id alone.
 ///

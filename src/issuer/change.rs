@@ -23,9 +23,9 @@ pub struct Edit {
 impl<S: TokenStore> Issuer<S> {
     /// Changes name, scopes, metadata or expiry of a token.
     ///
-    /// Anybody may narrow the scopes and shorten the life. To widen, the actor must cover the scopes
-    /// that are new and outlive the token; to lengthen, cover all of the token's scopes and outlive
-    /// it. No edit lengthens beyond the issuer's policy, counted from the token's creation.
+    /// Anybody may narrow the scopes and shorten the life. To widen, the actor must cover the
+    /// scopes that are new and outlive the token; to lengthen, cover all of the token's scopes and
+    /// outlive it. No edit lengthens beyond the issuer's policy, counted from the token's creation.
     ///
     /// # Errors
     ///
@@ -112,9 +112,9 @@ impl<S: TokenStore> Issuer<S> {
         Ok(expires_at)
     }
 
-    /// Switches a token off until [`enable`](Self::enable). When this returns, the verifier that this
-    /// issuer was made from refuses it, and so does every other on this store; one with a `Cache`,
-    /// within its `max_staleness`.
+    /// Switches a token off until [`enable`](Self::enable). When this returns, the verifier that
+    /// this issuer was made from refuses it, and so does every other on this store; one with a
+    /// `Cache`, within its `max_staleness`.
     ///
     /// # Errors
     ///

@@ -286,9 +286,9 @@ impl<S: TokenStore> Issuer<S> {
         self.shared().finish_rotation(id, Some(actor), None).await
     }
 
-    /// Revokes the successor, and lets the old token, of this id, go on as if nothing had
-    /// happened. Possible until the overlap ends. Look at [`rotation_status`](Self::rotation_status)
-    /// before: whoever changed over already is cut off.
+    /// Revokes the successor, and lets the old token, of this id, go on as if nothing had happened.
+    /// Possible until the overlap ends. Look at [`rotation_status`](Self::rotation_status) before:
+    /// whoever changed over already is cut off.
     ///
     /// # Errors
     ///

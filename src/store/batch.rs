@@ -12,8 +12,8 @@ use crate::{Event, TokenId, TokenRecord};
 ///   must still hold when the write commits: where transactions see a snapshot, lock these rows
 ///   (`FOR SHARE`), or two writes that rely on what the other one changes both happen.
 ///
-/// A batch of `unchanged` tokens alone makes sure of them: when it returns, what their records say is
-/// as durable as what is written.
+/// A batch of `unchanged` tokens alone makes sure of them: when it returns, what their records say
+/// is as durable as what is written.
 ///
 /// If one of them does not hold, nothing is written, and the store answers
 /// [`StoreErrorKind::Conflict`](crate::StoreErrorKind::Conflict). A batch names no id twice among

@@ -55,8 +55,8 @@ use crate::{Event, Principal, Project, TokenId, TokenRecord, Usage, clock::to_mi
 ///   answers "not found" instead.
 /// - **Cancellation.** A future may be dropped at any point. A write that had begun may then
 ///   happen or not.
-/// - **No blocking.** The futures do not block the thread that polls them, and do not panic: what runs
-///   the [`Background`](crate::Background) would end.
+/// - **No blocking.** The futures do not block the thread that polls them, and do not panic: a
+///   panic would end the [`Background`](crate::Background).
 pub trait TokenStore: Send + Sync + 'static {
     /// Reads the record of an id, with a revision as of which it was read; `None` if there is
     /// none.
@@ -101,7 +101,8 @@ pub trait TokenStore: Send + Sync + 'static {
     /// Reads up to `limit` changes after `cursor`, the oldest first. `None` asks where the
     /// history stands now, and is answered by [`Changes::Reset`].
     ///
-    /// `limit` is at least 1. A store keeps at least the latest 10,000 changes: counted, not timed,
+    /// `limit` is at least 1. Fewer changes than `limit` mean that there are no more, which is what
+    /// a cache relies on. A store keeps at least the latest 10,000 changes: counted, not timed,
     /// so that it takes bounded room and needs no clock. A reader that falls further behind is
     /// reset, which costs it what it had cached, and never its correctness.
     ///
@@ -211,7 +212,7 @@ pub struct Change {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Changes {
     /// The changes after the cursor, the oldest first; `limit` of them mean that there may be
-    /// more.
+    /// more, and fewer that there are none.
     Since {
         /// The changes. An id may occur more than once.
         changes: Vec<Change>,

@@ -38,6 +38,7 @@ macro_rules! conformance_tests {
             a_reader_sees_a_batch_whole
             a_reader_begins_with_a_reset
             changes_come_in_order_and_in_pages
+            a_page_of_changes_is_as_long_as_is_asked_for
             a_refused_update_is_no_change
             a_reader_between_writers_misses_no_change
             a_record_read_between_writers_is_as_new_as_its_revision

@@ -76,8 +76,8 @@ impl<S: TokenStore> VerifierBuilder<S> {
     }
 
     /// Also accepts tokens that another system issued and that [`Issuer::import`] has made records
-    /// for; call it for each format. From the first use on, their digest is under the keyring, but the
-    /// format is needed as long as a token of it lives: it finds the record.
+    /// for; call it for each format. From the first use on, their digest is under the keyring, but
+    /// the format is needed as long as a token of it lives: it finds the record.
     ///
     /// A text that is not one of our own then costs a hash and a look into the store for each
     /// format that it has the form of, and a Bearer token may have any visible ASCII, not only
@@ -118,16 +118,17 @@ impl<S: TokenStore> VerifierBuilder<S> {
         Self { usage_capacity: tokens, ..self }
     }
 
-    /// Keeps records in memory, so that most verifications need no store; [`Cache`](crate::Cache) says
-    /// what is promised. The background must run, else each verification reads the store.
+    /// Keeps records in memory, so that most verifications need no store; [`Cache`](crate::Cache)
+    /// says what is promised. The background must run, else each verification reads the store.
     #[cfg(feature = "cache")]
     pub fn cache(self, cache: crate::Cache) -> Self {
         Self { cache: Some(cache), ..self }
     }
 
     /// Makes the verifier, and the background that does what no request should wait for. Without
-    /// somebody who runs that, usage and what is to be digested again pile up to their bounds, reuse and
-    /// [`Rotate::retire_on_use`](crate::Rotate::retire_on_use) have no effect, and refusals make ten events each.
+    /// somebody who runs that, usage and what is to be digested again pile up to their bounds,
+    /// reuse and [`Rotate::retire_on_use`](crate::Rotate::retire_on_use) have no effect, and
+    /// refusals make ten events each.
     #[must_use]
     pub fn build(self) -> (Verifier<S>, Background<S>) {
         let pending = Pending::new(self.usage_capacity);
@@ -138,8 +139,8 @@ impl<S: TokenStore> VerifierBuilder<S> {
     }
 
     /// Makes the verifier alone. When tokens are used is not noted, refusals make no events, reuse
-    /// is not detected, a predecessor does not retire by the use of its successor, digests
-    /// under earlier keys stay as they are, and a request with an idempotency key cannot be repeated.
+    /// is not detected, a predecessor does not retire by the use of its successor, digests under
+    /// earlier keys stay as they are, and a request with an idempotency key cannot be repeated.
     #[must_use]
     pub fn without_background(self) -> Verifier<S> {
         Verifier { shared: self.share(None) }

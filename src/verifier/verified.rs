@@ -74,17 +74,23 @@ impl Verified {
         Some(self.record().rotation?.successor?.id)
     }
 
-    /// Waits until the token is no longer accepted, and says why: revoked, disabled, expired, rotated
-    /// out, gone, or of an owner without access. A server that keeps a stream open ends it then.
+    /// Waits until the token is no longer accepted, and says why: revoked, disabled, expired,
+    /// rotated out, gone, or of an owner without access. A server that keeps a stream open ends it
+    /// then.
     ///
-    /// Resolves within the bound that [`Cache`](crate::Cache) promises, and mostly much sooner. If for
-    /// that long nothing is heard of changes, and the store cannot be asked, nobody can tell, and this
-    /// is a [`VerifyError::Outage`]: end the stream, or call it again to go on waiting.
-    /// Scopes that are taken away, and what an [`OwnerPolicy`](crate::OwnerPolicy) says by now, do not
-    /// wake it; the latter is looked at about once in the bound.
+    /// Resolves within the bound that [`Cache`](crate::Cache) promises, and mostly much sooner;
+    /// call it soon after the verification, since one that is older than the bound is taken for as
+    /// old as the call. If for that long nothing is heard of changes, and the store cannot be
+    /// asked, nobody can tell, and this is a [`VerifyError::Outage`]: end the stream, or call it
+    /// again to go on waiting. Scopes that are taken away, and what an
+    /// [`OwnerPolicy`](crate::OwnerPolicy) says by now, do not wake it; the latter is looked at
+    /// about once in the bound.
     ///
-    /// Without a cache nothing tells, and this is an [`Outage`](VerifyError::Outage) at once. Needs
-    /// tokio with its timer. Costs a timer and an entry in a table; many may wait for one token.
+    /// Without a cache this cannot be known, and is an [`Outage`](VerifyError::Outage) at once.
+    /// Needs tokio with its timer. Costs a timer and an entry in a table; many may wait for one
+    /// token. After a failover or a restart of the store each watched token is read again,
+    /// [`max_lookups`](crate::Cache::max_lookups) at a time: those whose turn does not come within
+    /// the bound are an outage.
     ///
     /// ```no_run
     /// # use api_tokens::{Verified, VerifyError};
@@ -99,7 +105,7 @@ impl Verified {
     #[cfg(feature = "cache")]
     pub async fn revoked(&self) -> VerifyError {
         match &self.held {
-            Held::Leased(leased) => leased.entry.revoked().await,
+            Held::Leased(leased) => leased.entry.revoked(leased.until).await,
             Held::Read(_) => crate::cache::unwatched(),
         }
     }

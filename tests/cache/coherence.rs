@@ -1,6 +1,6 @@
 //! What a verification goes by, and until when.
 
-use std::pin::pin;
+use std::{pin::pin, time::Duration};
 
 use api_tokens::VerifyError;
 use jiff::SignedDuration;
@@ -20,6 +20,26 @@ async fn a_record_is_read_once() {
     let health = node.verifier.cache_health().unwrap();
     assert_eq!((health.hits, health.misses, health.tokens), (10, 1, 1));
     assert!(health.is_ready() && health.hit_rate() > 0.9, "{health:?}");
+}
+
+/// What is in memory and may not be used is no hit, and neither is what a watch looks at.
+#[tokio::test]
+async fn hits_are_verifications_that_needed_no_store() {
+    let node = Node::new(&HeldStore::default());
+    let token = node.create().await;
+    for _ in 0..10 {
+        assert_eq!(node.reads(&token).await, 1, "without a poll there is no lease");
+    }
+    let health = node.verifier.cache_health().unwrap();
+    assert_eq!((health.hits, health.misses, health.tokens), (0, 10, 1));
+    // The first one empties the cache.
+    node.poll().await;
+    assert_eq!((node.reads(&token).await, node.reads(&token).await), (1, 0));
+    let verified = node.verify(&token).await.unwrap();
+    let watching = tokio::time::timeout(Duration::from_millis(1), verified.revoked());
+    assert!(watching.await.is_err());
+    let health = node.verifier.cache_health().unwrap();
+    assert_eq!((health.hits, health.misses), (2, 11));
 }
 
 /// Each request proves its secret, from memory as well.

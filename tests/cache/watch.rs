@@ -134,20 +134,109 @@ async fn without_polls_it_ends_within_the_bound() {
     }
 }
 
-/// A store that hangs does not keep a stream open.
+/// The usual case: the record is in memory for long, and polls go on.
 #[tokio::test(start_paused = true)]
-async fn without_an_answer_it_ends_within_twice_the_bound() {
+async fn an_end_that_was_known_from_the_beginning_ends_it_in_time() {
+    let node = Node::new(&HeldStore::default());
+    node.poll().await;
+    let token = node.create().await;
+    let expiry = Some(Expiry::After(SECOND * 10));
+    let edit = Edit { expiry, ..Edit::default() };
+    node.issuer.edit(token.id(), &ann(), edit).await.unwrap();
+    let verified = node.verify(&token).await.unwrap();
+    let watching = watch(&verified).await;
+    let begun = tokio::time::Instant::now();
+    while !watching.is_finished() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        node.clock.advance(SignedDuration::from_millis(10));
+        node.poll().await;
+    }
+    assert_eq!(status(&watching.await.unwrap()), Some(Status::Expired));
+    let ended = begun.elapsed();
+    assert!((10_000..10_100).contains(&ended.as_millis()), "{ended:?}");
+}
+
+/// After a reset all streams must read their token again, and more than can at a time.
+#[tokio::test(start_paused = true)]
+async fn a_reset_ends_no_stream_whose_turn_comes_in_time() {
+    const STREAMS: usize = 500;
     let store = HeldStore::default();
-    let (node, other) = (Node::new(&store), Node::new(&store));
+    let cache = api_tokens::Cache::new().max_lookups(2);
+    let (node, other) = (Node::with(&store, cache), Node::new(&store));
+    node.poll().await;
+    let mut streams = Vec::new();
+    for _ in 0..STREAMS {
+        let token = node.create().await;
+        let verified = node.verify(&token).await.unwrap();
+        streams.push((token, watch(&verified).await));
+    }
+    // Each takes a millisecond from here on.
+    let permits = store.hold();
+    let before = store.finds();
+    store.reset_once();
+    permits.add_permits(1);
+    node.poll().await;
+    for _ in 0..STREAMS {
+        permits.add_permits(2);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        node.clock.advance(SignedDuration::from_millis(1));
+    }
+    assert_eq!(store.finds() - before, STREAMS);
+    store.hold_no_more();
+    for (token, watching) in &streams {
+        assert!(!watching.is_finished());
+        other.revoke(token).await;
+    }
+    node.poll().await;
+    for (_, watching) in streams {
+        assert_eq!(status(&watching.await.unwrap()), Some(Status::Revoked));
+    }
+}
+
+/// A store that hangs does not keep a stream open, no longer than a verification from memory may be
+/// relied on.
+#[tokio::test(start_paused = true)]
+async fn without_an_answer_it_ends_within_the_bound() {
+    for verified_after in [0, 500, 990] {
+        let store = HeldStore::default();
+        let (node, other) = (Node::new(&store), Node::new(&store));
+        node.poll().await;
+        let token = node.create().await;
+        assert!(node.accepts(&token).await);
+        other.revoke(&token).await;
+        store.hold();
+        node.clock.advance(SignedDuration::from_millis(verified_after));
+        let verified = node.verify(&token).await.unwrap();
+        let watching = watch(&verified).await;
+        let mut passed = verified_after;
+        while !watching.is_finished() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            node.clock.advance(SignedDuration::from_millis(10));
+            passed += 10;
+        }
+        let ended = watching.await.unwrap();
+        assert!(matches!(ended, VerifyError::Outage(_)), "{ended}");
+        assert!((990..=1_030).contains(&passed), "{passed} ms after the revocation");
+    }
+}
+
+/// Whoever begins to watch what was verified long ago is told as if it had been verified then.
+#[tokio::test(start_paused = true)]
+async fn what_was_verified_long_ago_is_watched_from_now_on() {
+    let store = HeldStore::default();
+    let node = Node::new(&store);
     node.poll().await;
     let token = node.create().await;
     let verified = node.verify(&token).await.unwrap();
-    let watch = watch(&verified).await;
-    other.revoke(&token).await;
-    store.hold();
-    node.clock.advance(SECOND);
-    let ended = timeout(Duration::from_millis(2001), watch).await.expect("in time").unwrap();
-    assert!(matches!(ended, VerifyError::Outage(_)), "{ended}");
+    node.clock.advance(SECOND * 60);
+    store.fail(true);
+    let watching = watch(&verified).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    store.fail(false);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(!watching.is_finished());
+    node.revoke(&token).await;
+    assert_eq!(status(&watching.await.unwrap()), Some(Status::Revoked));
 }
 
 #[tokio::test]

@@ -64,6 +64,47 @@ async fn a_standby_is_not_read_from_until_it_is_promoted_which_is_another_histor
     assert_eq!(head(&store).await, after);
 }
 
+/// A timeline's number is no name: both standbys call theirs the second one.
+#[tokio::test]
+async fn promotions_one_after_the_other_are_different_histories() {
+    let Some((primary, _, store)) = fresh().await else { return };
+    insert(&store, id(2)).await;
+    let standbys = [primary.standby(), primary.standby()];
+    let [one, other] = standbys.each_ref().map(Server::port);
+    let both = format!("postgres://postgres@127.0.0.1:{one},127.0.0.1:{other}/postgres");
+    let begun = head(&store).await;
+    primary.kill();
+    standbys[0].promote();
+    let store = PostgresOptions::new(&both).open().await.unwrap();
+    // Which the other one never hears of.
+    update(&store, id(1), 3).await;
+    let cursor = head(&store).await;
+    standbys[0].kill();
+    standbys[1].promote();
+    let begun_again = Instant::now();
+    while let Err(error) = store.write(&WriteBatch::update(record(id(2), 2))).await {
+        assert!(begun_again.elapsed() < Duration::from_secs(60), "{error}");
+    }
+    let next = head(&store).await;
+    assert_eq!(
+        [next.revision, cursor.revision].map(|revision| revision.0 - begun.revision.0),
+        [1; 2]
+    );
+    assert_eq!(store.changes_since(Some(&cursor), 10).await.unwrap(), Changes::Reset { next });
+}
+
+/// What is started from a copy of the files may have lost what came after the copy.
+#[tokio::test]
+async fn a_server_that_was_started_again_is_another_history() {
+    let Some((server, _, store)) = fresh().await else { return };
+    let before = head(&store).await;
+    server.stop();
+    server.restart();
+    let next = head(&store).await;
+    assert_eq!(next.revision, before.revision);
+    assert_eq!(store.changes_since(Some(&before), 10).await.unwrap(), Changes::Reset { next });
+}
+
 #[tokio::test]
 async fn a_dump_that_was_restored_is_another_history() {
     let Some((server, options, store)) = fresh().await else { return };

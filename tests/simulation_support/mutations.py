@@ -107,13 +107,15 @@ def main():
     # Always the same place, so that the next one is built from the one before.
     tree = target / "mutations"
     copy(here, tree)
+    # Also those that do not run now: each must still find its place.
+    for _, _, replacements in MUTATIONS:
+        restore(mutate(tree, replacements))
     wrong = []
     for name, what, replacements in chosen or MUTATIONS:
         begun = time.monotonic()
         originals = mutate(tree, replacements)
         found = simulate(tree, target, schedules)
-        for path, original in originals.items():
-            path.write_text(original)
+        restore(originals)
         is_right = (found is None) == name.startswith("-")
         outcome = f"found by schedule {found}" if found else f"passes {schedules} schedules"
         seconds = time.monotonic() - begun
@@ -134,12 +136,17 @@ def target_directory(here):
 
 
 def copy(here, tree):
-    """What git would commit, and the versions in use."""
+    """What git would commit, and the versions in use; nothing that was there before."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=here, check=True, capture_output=True, text=True,
     ).stdout
-    for name in [*listed.split("\0"), "Cargo.lock"]:
+    names = [*filter(None, listed.split("\0")), "Cargo.lock"]
+    kept = {tree / name for name in names if (here / name).is_file()}
+    for copied in tree.rglob("*"):
+        if copied.is_file() and copied not in kept:
+            copied.unlink()
+    for name in names:
         source, copied = here / name, tree / name
         if not source.is_file():
             continue
@@ -159,6 +166,11 @@ def mutate(tree, replacements):
             sys.exit(f"{name}: {text.count(old)} times instead of once:\n{old}")
         path.write_text(text.replace(old, new))
     return originals
+
+
+def restore(originals):
+    for path, original in originals.items():
+        path.write_text(original)
 
 
 def simulate(tree, target, schedules):

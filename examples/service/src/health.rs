@@ -4,7 +4,7 @@ use api_tokens::{DynTokenStore, Verifier};
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use serde::Serialize;
 
-/// `GET /ready`, for a load balancer or an orchestrator. A process that is not ready answers rightly,
+/// `GET /ready`, for a load balancer or an orchestrator. A process that is not ready answers correctly,
 /// but asks the database for each request, and if that is down, cannot answer at all.
 pub(crate) fn routes(verifier: Verifier<DynTokenStore>) -> Router {
     Router::new().route("/ready", get(ready)).with_state(verifier)

@@ -45,8 +45,8 @@ CREATE INDEX token_by_end ON {schema}.token (ends_at, id) WHERE ends_at IS NOT N
 
 -- One row, locked by each transaction that changes records, from its last statement to its end:
 -- so the revision counts the changes in the order in which they are committed. The incarnation
--- names this history, together with the server's timeline: give it another random number after
--- putting back a copy of the data directory.
+-- names this history, together with the server's timeline and the time of its start: give it
+-- another random number after loading a dump's rows into tables that were there.
 CREATE TABLE {schema}.token_head (
     one integer PRIMARY KEY CHECK (one = 1),
     incarnation bigint NOT NULL,

@@ -84,6 +84,11 @@ impl Connector {
         Ok(connected)
     }
 
+    /// How connections are secured.
+    pub(super) fn tls(&self) -> MakeRustlsConnect {
+        self.tls.clone()
+    }
+
     /// A pool of connections, each of them checked and prepared before its first use.
     pub(super) fn pool(
         self,

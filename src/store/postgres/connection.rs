@@ -9,19 +9,22 @@ use std::sync::Arc;
 use deadpool_postgres::{ClientWrapper, Object, Pool, PoolError};
 use tokio::{
     sync::Semaphore,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_postgres::{
     Row,
     types::{ToSql, Type},
 };
+use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{array::Parameters, error::Failure};
+use super::{array::Parameters, connect::Connector, error::Failure};
 use crate::{StoreError, StoreErrorKind};
 
 /// How often a statement is tried, time permitting, before what should pass is taken for an
 /// outage.
 const ATTEMPTS: usize = 20;
+/// How long it may take to tell the server that nobody waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) struct Connections {
     pub(super) pool: Pool,
@@ -30,12 +33,20 @@ pub(super) struct Connections {
     prepared: bool,
     /// As many as connections: whoever has one need not wait for a connection, but perhaps make it.
     turns: Arc<Semaphore>,
+    /// With what reads are cancelled that nobody waits for any more, if they are.
+    cancel: Option<MakeRustlsConnect>,
 }
 
 impl Connections {
     pub(super) fn new(pool: Pool, timeout: Duration, prepared: bool) -> Self {
         let turns = Arc::new(Semaphore::new(pool.status().max_size));
-        Self { pool, timeout, prepared, turns }
+        Self { pool, timeout, prepared, turns, cancel: None }
+    }
+
+    /// Cancels reads that get no answer. A read that waits for a standby which is away waits in the
+    /// server, which no timeout of the server's ends, and takes a connection from everybody.
+    pub(super) fn cancelling(self, connector: &Connector) -> Self {
+        Self { cancel: Some(connector.tls()), ..self }
     }
 
     /// Runs a statement that changes nothing.
@@ -83,6 +94,7 @@ impl Connections {
             prepared: self.prepared,
             nature,
             deadline: Instant::now() + self.timeout,
+            cancel: self.cancel.clone().filter(|_| nature.reads),
             progress: AtomicU8::new(WAITING),
         });
         // Each connection may have a statement that is stale by now.
@@ -104,13 +116,13 @@ impl Connections {
     async fn attempt(&self, call: &Arc<Call>) -> Result<Vec<Row>, Failure> {
         call.progress.store(WAITING, Ordering::Relaxed);
         let turn = Arc::clone(&self.turns).acquire_owned().await;
-        // A task of its own, which goes on if whoever asked gives up: else each client that hangs up
-        // would cost a connection, made or half made. There are no more of them than turns.
+        // A task of its own, which goes on if whoever asked gives up: else each client that hangs
+        // up would cost a connection, made or half made. There are no more of them than turns.
         let (pool, call) = (self.pool.clone(), Arc::clone(call));
         let answer = tokio::spawn(async move {
-            let answer = timeout_at(call.deadline, call.run(&pool)).await;
+            let answer = call.run(&pool).await;
             drop(turn);
-            answer.unwrap_or(Err(Failure::NoAnswer))
+            answer
         });
         // It fails to be joined when the runtime ends.
         answer.await.unwrap_or(Err(Failure::NoAnswer))
@@ -145,19 +157,35 @@ struct Call {
     prepared: bool,
     nature: Nature,
     deadline: Instant,
+    cancel: Option<MakeRustlsConnect>,
     progress: AtomicU8,
 }
 
 impl Call {
     async fn run(&self, pool: &Pool) -> Result<Vec<Row>, Failure> {
         self.progress.store(CONNECTING, Ordering::Relaxed);
-        let connection = Borrowed(Some(pool.get().await.map_err(Failure::Pool)?));
+        let connection = timeout_at(self.deadline, pool.get()).await;
+        let connection = connection.map_err(|_| Failure::NoAnswer)?.map_err(Failure::Pool)?;
+        let connection = Borrowed(Some(connection));
         self.progress.store(ASKING, Ordering::Relaxed);
-        let result = self.on(&connection).await;
-        if result.as_ref().err().is_none_or(Failure::keeps_connection) {
-            connection.give_back();
+        let result = timeout_at(self.deadline, self.on(&connection)).await;
+        let result = result.unwrap_or(Err(Failure::NoAnswer));
+        match &result {
+            Err(Failure::NoAnswer) => self.cancel_on(connection),
+            Err(failure) if !failure.keeps_connection() => {}
+            _ => connection.give_back(),
         }
         result
+    }
+
+    /// Ends the statement in the server, and then the connection.
+    fn cancel_on(&self, connection: Borrowed) {
+        let Some(tls) = self.cancel.clone() else { return };
+        let Some(token) = connection.0.as_ref().map(|client| client.cancel_token()) else { return };
+        tokio::spawn(async move {
+            let _ = timeout(PATIENCE, token.cancel_query(tls)).await;
+            drop(connection);
+        });
     }
 
     async fn on(&self, connection: &Borrowed) -> Result<Vec<Row>, Failure> {

@@ -26,7 +26,7 @@ impl Failure {
     pub(super) fn keeps_connection(&self) -> bool {
         let Self::Statement(error) = self else { return false };
         error.code().is_some_and(|code| {
-            matches!(class(code), "23" | "40") || *code == SqlState::QUERY_CANCELED
+            class(code) == "23" || is_rolled_back(code) || *code == SqlState::QUERY_CANCELED
         })
     }
 
@@ -46,7 +46,11 @@ impl Failure {
                         // A record was pruned while its usage was being written.
                         SqlState::FOREIGN_KEY_VIOLATION,
                     ];
-                    class(code) == "40" || stale.contains(code) || (reads && class(code) == "57")
+                    is_rolled_back(code)
+                        || stale.contains(code)
+                        // The server ends the connection. A statement that took too long would do
+                        // so again.
+                        || (reads && class(code) == "57" && *code != SqlState::QUERY_CANCELED)
                 }
                 None => reads && error.is_closed(),
             },
@@ -118,6 +122,12 @@ fn kind(error: &Error) -> StoreErrorKind {
         }
         _ => StoreErrorKind::Other,
     }
+}
+
+/// Whether the transaction has done nothing, because of others that ran at the same time.
+fn is_rolled_back(code: &SqlState) -> bool {
+    // "Statement completion unknown" is of the same class: a commit whose answer was lost.
+    class(code) == "40" && *code != SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN
 }
 
 /// The first two characters of an SQLSTATE.

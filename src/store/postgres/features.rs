@@ -11,6 +11,9 @@ const RECOVERY: &str = "pg_is_in_recovery()";
 /// a point in time. Neither can be asked for during recovery.
 const TIMELINE: &str = "left(CASE WHEN NOT pg_is_in_recovery() \
      THEN pg_walfile_name(pg_current_wal_lsn()) END, 8)";
+/// When the server was started, by its own clock. A timeline's number alone tells less than it
+/// seems: each of two standbys that are promoted one after the other may take the same one.
+const STARTED: &str = "extract(epoch FROM pg_postmaster_start_time())::text";
 /// The number that `initdb` gave the cluster.
 const SYSTEM: &str = "system_identifier::text FROM pg_control_system()";
 /// To nobody.
@@ -28,6 +31,8 @@ pub(super) struct Features {
     pub(super) recovery: &'static str,
     /// The timeline: text or null.
     pub(super) timeline: &'static str,
+    /// Which run of the server this is: text or null.
+    pub(super) started: &'static str,
     /// Which cluster this is: text or null.
     pub(super) system: &'static str,
     /// Whether listeners can be told.
@@ -42,6 +47,7 @@ impl Features {
         Ok(Self {
             recovery: one_of(client, RECOVERY, "false").await?,
             timeline: one_of(client, TIMELINE, "NULL::text").await?,
+            started: one_of(client, STARTED, "NULL::text").await?,
             system: one_of(client, SYSTEM, "NULL::text").await?,
             notify: one_of(client, NOTIFY, "").await? == NOTIFY,
             durable: one_of(client, DURABLE, "''::text").await?,

@@ -49,8 +49,8 @@ const CHANGES_FORGOTTEN_AT_ONCE: i64 = 1_000;
 /// to `on` for its own transactions, where a default turns it off (`remote_apply` stays). What it
 /// assumes, and cannot see:
 ///
-/// - `fsync = on` and `full_page_writes = on`, which are the defaults, and a disk that keeps what it
-///   has acknowledged.
+/// - `fsync = on` and `full_page_writes = on`, which are the defaults, and a disk that keeps what
+///   it has acknowledged.
 /// - For revocations to survive the loss of the primary: a **synchronous standby**
 ///   (`synchronous_standby_names`), and failover to that standby only. After a failover to an
 ///   asynchronous one, what the primary had not sent is gone: a token whose revocation is gone is
@@ -58,16 +58,19 @@ const CHANGES_FORGOTTEN_AT_ONCE: i64 = 1_000;
 ///
 /// # Failover
 ///
-/// Records and changes are read from the primary alone (usage and events from wherever a connection leads), and only servers that take writes are
+/// Records and changes are read from the primary alone, and only servers that take writes are
 /// connected to: give all of them, as in `postgres://a,b,c/db`. A server that was demoted behind an
-/// open connection answers nothing more ([`Unavailable`](StoreErrorKind::Unavailable)). After a
-/// promotion and after a recovery to a point in time, and after a dump was restored into tables
-/// made anew, the history is another one ([`Cursor::incarnation`]), so that readers forget what they know. What no database can tell is
-/// that a *copy of its files* was put back (a snapshot of the disk, without recovery from an
-/// archive): begin another history then, with your schema:
-/// `UPDATE api_tokens.token_head SET incarnation = (random() * 9007199254740991)::bigint`. And a
-/// primary that nobody knows to have been replaced goes on answering: fence it, as Patroni does with
-/// a watchdog, or see [`PostgresOptions::confirmed_reads`].
+/// open connection answers nothing more ([`Unavailable`](StoreErrorKind::Unavailable)); only usage
+/// and events may still come from it.
+///
+/// After a promotion, a restart of the server, a recovery from a backup or from a copy of its
+/// files, and after a dump was restored into tables made anew, the history is another one
+/// ([`Cursor::incarnation`]), so that readers forget what they know. What nobody can tell is that
+/// rows of a dump were loaded into tables that were there: begin another history then, with your
+/// schema: `UPDATE api_tokens.token_head SET incarnation = (random() * 9007199254740991)::bigint`.
+///
+/// A primary that does not know that it was replaced goes on answering: fence it, as Patroni does
+/// with a watchdog, or see [`PostgresOptions::confirmed_reads`].
 ///
 /// # Cost
 ///
@@ -289,9 +292,9 @@ impl Statements {
 fn head(row: &Row) -> Option<Cursor> {
     let incarnation = row.integer(2).ok()??;
     let table = row.integer(4).ok()??;
-    let (timeline, system) = (row.text(6).ok()?, row.text(7).ok()?);
+    let (timeline, started, system) = (row.text(6).ok()?, row.text(7).ok()?, row.text(8).ok()?);
     // The stored number alone would come back with a backup.
-    let history = format!("{incarnation} {table} {timeline:?} {system:?}");
+    let history = format!("{incarnation} {table} {timeline:?} {started:?} {system:?}");
     let incarnation = first_eight(&Sha256::digest(history));
     Some(Cursor { incarnation, revision: revision(row, 3)? })
 }

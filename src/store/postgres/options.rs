@@ -60,9 +60,9 @@ impl PostgresOptions {
     /// libpq's `host=… user=…`.
     ///
     /// Several hosts (`a,b,c`) are tried in this order, until one takes writes; each has its share
-    /// of the timeout. `target_session_attrs` changes nothing, and
-    /// `tcp_user_timeout` counts seconds. Keepalives are sent after 15 seconds, if the string does
-    /// not say otherwise.
+    /// of the timeout. So `target_session_attrs` is ignored: only servers that take writes are
+    /// used. `tcp_user_timeout` is in seconds, unlike libpq's milliseconds. Keepalives are sent
+    /// after 15 seconds, if the string does not say otherwise.
     #[must_use]
     pub fn new(url: &str) -> Self {
         Self {
@@ -84,9 +84,10 @@ impl PostgresOptions {
         Self { schema: schema.to_owned(), ..self }
     }
 
-    /// How many connections there are at most, at least 1; a call beyond that waits for one. One more
-    /// reads changes, or two when it hangs, so that a cache's polls never wait behind its lookups; and
-    /// one more listens, if there are [`notifications`](Self::notifications).
+    /// The largest number of connections for calls, at least 1; a call beyond that waits for one.
+    /// Besides these, one reads changes, or two while the first hangs, so that a cache's polls
+    /// never wait behind its lookups; and one listens, if there are
+    /// [`notifications`](Self::notifications).
     #[must_use]
     pub fn max_connections(self, connections: usize) -> Self {
         Self { max_connections: connections.max(1), ..self }
@@ -95,7 +96,8 @@ impl PostgresOptions {
     /// How long a call takes at most, from a millisecond to a day, with all that belongs to it:
     /// waiting for a connection, making one, the answer. Beyond it the store is
     /// [`Unavailable`](StoreErrorKind::Unavailable), and the connection is closed. The server gives
-    /// up after the same time, so that no statement waits for a lock without anybody waiting for it.
+    /// up after the same time, so that no statement waits for a lock without anybody waiting for
+    /// it.
     #[must_use]
     pub fn timeout(self, timeout: Duration) -> Self {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -114,34 +116,35 @@ impl PostgresOptions {
     /// Whether the URL leads to a pooler that gives each transaction another connection, such as
     /// PgBouncer in transaction mode. Then no statement is prepared, which costs each call the
     /// parsing and planning of its statement; no session is configured, so that the server's own
-    /// `statement_timeout` holds; and nobody listens, since a pooler does not pass notifications on.
-    /// [`migrate`](Self::migrate) works through the pooler, too.
+    /// `statement_timeout` holds; and nobody listens, since a pooler does not pass notifications
+    /// on. [`migrate`](Self::migrate) works through the pooler, too.
     #[must_use]
     pub fn transaction_pooler(self, pooler: bool) -> Self {
         Self { transaction_pooler: pooler, ..self }
     }
 
-    /// Whether a `find`, a `list` and a `changes_since` wait for the **synchronous standby**, as a write does.
+    /// Whether a `find`, a `list` and a `changes_since` wait for the **synchronous standby**, as a
+    /// write does.
     ///
     /// PostgreSQL lets a primary that has been replaced, and has not noticed, go on answering reads
     /// from the past. What stops it is fencing, such as Patroni's watchdog; a machine that runs on
-    /// without its Patroni is not stopped. With this, such a server answers nothing: its standby has
-    /// left it. So the promise of `Cache` then needs no fencing, as long as the server's
+    /// without its Patroni is not stopped. With this, such a server answers nothing: its standby
+    /// has left it. So the promise of `Cache` then needs no fencing, as long as the server's
     /// `synchronous_standby_names` is not emptied: with Patroni, set `synchronous_mode_strict`.
     ///
     /// It costs a commit for each poll and for each record that is not in the cache: what one write
-    /// takes, an entry in the write-ahead log, and a transaction number. So use it with a cache, and
-    /// with a `poll_interval` of about a quarter of `max_staleness`: hints still make a revocation
-    /// count within milliseconds. Without a synchronous standby it confirms nothing, and where that is
-    /// away, reads wait as writes do: each that is given up leaves a process of the server waiting, until
-    /// the standby is back.
+    /// takes, an entry in the write-ahead log, and a transaction number. So use it with a cache,
+    /// and with a `poll_interval` of about a quarter of `max_staleness`: hints still make a
+    /// revocation count within milliseconds. Without a synchronous standby it confirms nothing.
+    /// Where that is away, reads wait as writes do, and are cancelled in the server when their time
+    /// is up, since they would take its connections from everybody.
     #[must_use]
     pub fn confirmed_reads(self, confirmed: bool) -> Self {
         Self { confirmed_reads: confirmed, ..self }
     }
 
-    /// The certificates, as PEM, of the authorities that the server's certificate must be signed by,
-    /// instead of the system's: what `sslrootcert` names for libpq.
+    /// The certificates, as PEM, of the authorities that the server's certificate must be signed
+    /// by, instead of the system's: what `sslrootcert` names for libpq.
     #[must_use]
     pub fn root_certificate_pem(self, pem: &str) -> Self {
         Self { root_certificate: Some(pem.to_owned()), ..self }
@@ -179,17 +182,17 @@ impl PostgresOptions {
     ///
     /// # Errors
     ///
-    /// [`StoreError`] if the schema is not one.
+    /// [`StoreError`] if the schema's name is not valid.
     pub fn migrations(&self) -> Result<Vec<String>, StoreError> {
         Ok(Schema::new(&self.schema)?.migrations())
     }
 
     /// Opens the store: makes a first connection, and begins to listen.
     ///
-    /// Every connection that is made later checks the tables again, and none is used for longer than
-    /// ten minutes. So when the tables are migrated to a version that this program is too old for,
-    /// every call fails within ten minutes, with [`Other`](StoreErrorKind::Other); other versions do not
-    /// disturb it, so that nodes can be replaced one after the other.
+    /// Every connection that is made later checks the tables again, and none is used for longer
+    /// than ten minutes. So when the tables are migrated to a version that this program is too old
+    /// for, every call fails within ten minutes, with [`Other`](StoreErrorKind::Other); other
+    /// versions do not disturb it, so that nodes can be replaced one after the other.
     ///
     /// # Errors
     ///
@@ -209,7 +212,8 @@ impl PostgresOptions {
         });
         let connections = |number| -> Result<Connections, StoreError> {
             let pool = connector.clone().pool(number, schema.clone(), prepare.clone())?;
-            Ok(Connections::new(pool, self.timeout, !self.transaction_pooler))
+            let connections = Connections::new(pool, self.timeout, !self.transaction_pooler);
+            Ok(if self.confirmed_reads { connections.cancelling(&connector) } else { connections })
         };
         // A second one for the feed while the first one hangs.
         let (feed, connections) = (connections(2)?, connections(self.max_connections)?);

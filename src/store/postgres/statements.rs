@@ -25,7 +25,8 @@ pub(super) struct Statements {
     pub(super) events: String,
     pub(super) prune: String,
     head_table: String,
-    /// Whether the server is a standby, and what confirms that it is the primary: the end of a read.
+    /// Whether the server is a standby, and what confirms that it is the primary: the end of a
+    /// read.
     primary: String,
     durable: &'static str,
     /// What tells the listeners, if they are to be told.
@@ -42,7 +43,7 @@ impl Statements {
         let table = |name: &str| schema.qualified(name);
         let (token, head, change) = (table("token"), table("token_head"), table("token_change"));
         let (usage, event) = (table("token_usage"), table("token_event"));
-        let Features { recovery, timeline, system, notify, durable } = features;
+        let Features { recovery, timeline, started, system, notify, durable } = features;
         // What is written to the log makes the transaction's end a commit, which waits for the
         // synchronous standby: the answer comes only from a primary that the standby has not left.
         // (A transaction number alone does not: a commit without anything in the log never waits.)
@@ -69,7 +70,7 @@ impl Statements {
             ),
             changes: format!(
                 "SELECT c.revision, c.id, h.incarnation, h.revision, h.tableoid::bigint, \
-                 {recovery}, (SELECT {timeline}), (SELECT {system}){confirm} \
+                 {recovery}, (SELECT {timeline}), (SELECT {started}), (SELECT {system}){confirm} \
                  FROM {head} h LEFT JOIN LATERAL (SELECT revision, id FROM {change} \
                  WHERE revision > $1 AND revision <= h.revision ORDER BY revision LIMIT $2) c \
                  ON true WHERE h.one = 1 ORDER BY c.revision"
@@ -113,10 +114,10 @@ impl Statements {
     /// The statement that writes a batch, and what it is given. It answers in one row whether the
     /// stored records were as expected, and the revision if there were updates.
     ///
-    /// One statement is one transaction and one round trip, and nothing can come between its
-    /// parts, not even the death of whoever sent it. The order of the parts matters: first the
-    /// records are locked, in the order of their ids, and compared with what is expected; the head is
-    /// last, since everybody who updates waits for it. Subqueries force that order.
+    /// One statement is one transaction and one round trip, and nothing can come between its parts,
+    /// not even the death of whoever sent it. The order of the parts matters: first the records are
+    /// locked, in the order of their ids, and compared with what is expected; the head is last,
+    /// since everybody who updates waits for it. Subqueries force that order.
     pub(super) fn write(&self, batch: &WriteBatch) -> Result<(String, Parameters), StoreError> {
         let WriteBatch { inserts, updates, unchanged, events } = batch;
         let Self { token_table: token, head_table: head, .. } = self;

@@ -9,7 +9,7 @@
 use core::{cell::Cell, pin::Pin};
 
 use crate::{
-    Change, Changes, Cursor, Revision, TokenRecord, TokenStore,
+    Change, Changes, Cursor, Revision, TokenRecord, TokenStore, WriteBatch,
     testing::fixture::{
         begin, changes, give_way, insert, join_all, plain_record, update, update_once,
     },
@@ -52,6 +52,25 @@ pub async fn changes_come_in_order_and_in_pages(store: &impl TokenStore) {
             read.windows(2).all(|pair| matches!(pair, [a, b] if a.revision < b.revision)),
             "revisions increase"
         );
+    }
+}
+
+/// Fewer changes than the limit mean that there are no more, whatever the limit is.
+pub async fn a_page_of_changes_is_as_long_as_is_asked_for(store: &impl TokenStore) {
+    const MANY: usize = 1_200;
+    let records = |version| {
+        let id = |number: usize| format!("{number:016}").parse().expect("an id");
+        let record = |number| TokenRecord { id: id(number), version, ..plain_record(1) };
+        (0..MANY).map(record).collect()
+    };
+    let inserts = WriteBatch { inserts: records(1), ..WriteBatch::default() };
+    store.write(&inserts).await.expect("insert");
+    let start = begin(store).await;
+    let updates = WriteBatch { updates: records(2), ..WriteBatch::default() };
+    store.write(&updates).await.expect("update");
+    for limit in [1_000, MANY - 1, MANY, MANY + 1] {
+        let (page, _) = changes(store, start, limit).await;
+        assert_eq!(page.len(), limit.min(MANY), "changes for a limit of {limit}, of {MANY}");
     }
 }
 
