@@ -182,6 +182,8 @@ async fn a_reset_ends_no_stream_whose_turn_comes_in_time() {
         node.clock.advance(SignedDuration::from_millis(1));
     }
     assert_eq!(store.finds() - before, STREAMS);
+    let misses = node.verifier.cache_health().unwrap().misses;
+    assert_eq!(misses, STREAMS as u64, "those of verifications alone");
     store.hold_no_more();
     for (token, watching) in &streams {
         assert!(!watching.is_finished());

@@ -78,6 +78,22 @@ async fn too_many_calls_are_an_outage_for_those_that_wait_too_long() {
     assert!(!found(&store).await);
 }
 
+/// It would do no better the next time, and whoever looks into it should see why.
+#[tokio::test]
+async fn a_statement_that_the_server_ends_for_its_time_is_not_tried_again() {
+    let Some(fixture) = Fixture::new().await else { return };
+    // Which the store leaves as it is behind a pooler.
+    let url = format!("{}&options=-c%20statement_timeout%3D200", fixture.url);
+    let options = PostgresOptions::new(&url).schema(&fixture.schema).transaction_pooler(true);
+    let store = soon(async || options.open().await).await;
+    let (other, _connection) = locked(&fixture).await;
+    let error = store.find(&id(1)).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    assert!(error.to_string().contains("57014"), "{error}");
+    other.batch_execute("ROLLBACK").await.unwrap();
+    assert!(!found(&store).await);
+}
+
 /// A call that is dropped at any point leaves no connection behind that gives another call's
 /// answer, or none.
 #[tokio::test(flavor = "multi_thread")]
