@@ -4,6 +4,8 @@
 
 #[path = "../tests/postgres_support/mod.rs"]
 mod postgres_support;
+#[path = "../tests/util/mod.rs"]
+mod util;
 
 use std::time::Instant;
 

@@ -10,9 +10,10 @@ mod bound_support;
 #[expect(dead_code, reason = "the cluster's own test uses more of it")]
 mod cluster_support;
 mod postgres_support;
+mod util;
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader},
     process::Stdio,
     sync::Arc,
     time::Duration,
@@ -21,15 +22,15 @@ use std::{
 use api_tokens::{PostgresOptions, SqliteOptions};
 use bound_support::{
     fault::Fault,
-    is_ci, network,
+    network,
     proxy::{Flow, Proxy, Weather},
     rig::Rig,
-    say,
     table::{self, Row},
     verifying::{self, Settings, Store},
 };
 use cluster_support::Cluster;
 use postgres_support::{Server, new_schema};
+use util::{is_ci, or_skip, print, say, skip};
 
 const MAX_STALENESS: Duration = Duration::from_millis(500);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -197,14 +198,7 @@ async fn on_postgres(database: Database) -> Vec<Row> {
 
 /// Patroni notices that the primary is gone, and has a standby take its place.
 async fn on_a_cluster() -> Option<Row> {
-    let cluster = match Cluster::start() {
-        Ok(cluster) => cluster,
-        Err(problem) => {
-            assert!(!is_ci(), "{problem}");
-            say(&format!("SKIPPED: the cluster: {problem}"));
-            return None;
-        }
-    };
+    let cluster = or_skip("the cluster", Cluster::start())?;
     let store = postgres(cluster.url(), "api_tokens");
     PostgresOptions::new(cluster.url()).migrate().await.expect("migrate");
     let primary = cluster.node("leader").await;
@@ -254,8 +248,7 @@ fn synchronous_pair() -> (Arc<Server>, Arc<Server>) {
 
 fn in_a_network_of_its_own() -> Vec<Row> {
     if let Some(problem) = network::problem() {
-        assert!(!is_ci(), "no network of its own: {problem}");
-        say(&format!("SKIPPED: dropped packets: {problem}"));
+        skip("dropped packets", &problem);
         return Vec::new();
     }
     let mut child =
@@ -392,11 +385,4 @@ impl Stopped {
         assert!(!dawdles || row.spanning > 0, "no verification was stopped");
         row
     }
-}
-
-/// One write call for each line, so that lines are whole.
-fn print(line: &str) {
-    let mut output = std::io::stdout().lock();
-    output.write_all(format!("{line}\n").as_bytes()).expect("print");
-    output.flush().expect("print");
 }

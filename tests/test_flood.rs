@@ -4,10 +4,10 @@
 //! 20,000 of them; 100,000 with `CI=true` in the environment, or as many as `API_TOKENS_FLOOD` says.
 
 mod postgres_support;
+mod util;
 
 use std::{
     future::Future,
-    io::Write,
     pin::pin,
     sync::{
         Arc,
@@ -25,6 +25,7 @@ use api_tokens::{
 use jiff::Timestamp;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use tokio::task::JoinSet;
+use util::{is_ci, say};
 
 const LOOKUPS: usize = 32;
 /// Attackers at a time: more than may wait for a lookup, and fewer.
@@ -108,7 +109,7 @@ async fn flood(verifier: Verifier<CountingStore>, lookups: &Lookups) {
 fn how_many() -> u64 {
     let from_environment = std::env::var("API_TOKENS_FLOOD").ok();
     from_environment.map_or_else(
-        || if std::env::var_os("CI").is_some_and(|ci| ci == "true") { 100_000 } else { 20_000 },
+        || if is_ci() { 100_000 } else { 20_000 },
         |number| number.parse().expect("a number"),
     )
 }
@@ -315,9 +316,4 @@ fn resident_memory() -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
     let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
     kibibytes << 10
-}
-
-/// Shows also if the test succeeds, unlike `eprintln!`.
-fn say(line: &str) {
-    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }

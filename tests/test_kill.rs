@@ -4,10 +4,12 @@
 //! This is about the death of a process. That a power failure loses nothing rests on SQLite's
 //! `synchronous = FULL`, which `test_sqlite.rs` cannot show.
 
+mod util;
+
 use std::{
     collections::{HashMap, HashSet},
     env,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
@@ -21,6 +23,7 @@ use rand::{
     RngExt, SeedableRng,
     rngs::{ChaCha8Rng, SysRng},
 };
+use util::{print, say};
 
 const ROUNDS: u32 = 100;
 const DATABASE: &str = "API_TOKENS_KILL_TEST_DATABASE";
@@ -54,17 +57,17 @@ async fn child() {
                 );
                 let created = issuer.create(new, &ann).await.expect("create");
                 let token = created.token;
-                report(&format!("created {} {}", token.id(), token.expose_secret()));
+                print(&format!("created {} {}", token.id(), token.expose_secret()));
                 if i % 2 == 0 {
-                    report(&format!("revoking {}", token.id()));
+                    print(&format!("revoking {}", token.id()));
                     issuer.revoke(token.id(), &ann, None).await.expect("revoke");
-                    report(&format!("revoked {}", token.id()));
+                    print(&format!("revoked {}", token.id()));
                 } else {
                     let second = Token::generate(&prefix!("kill"), &mut SysRng).expect("a token");
                     let pair = format!("{} {}", token.id(), second.id());
-                    report(&format!("pairing {pair}"));
+                    print(&format!("pairing {pair}"));
                     store.write(&pairing(created.record, second.id())).await.expect("write");
-                    report(&format!("paired {pair}"));
+                    print(&format!("paired {pair}"));
                 }
             }
         });
@@ -87,13 +90,6 @@ fn pairing(first: TokenRecord, second: TokenId) -> WriteBatch {
         updates: vec![TokenRecord { version: 2, ..first }],
         ..WriteBatch::default()
     }
-}
-
-/// One write call for each line, so that lines are whole.
-fn report(line: &str) {
-    let mut output = std::io::stdout().lock();
-    output.write_all(format!("{line}\n").as_bytes()).expect("report");
-    output.flush().expect("report");
 }
 
 #[derive(Default)]
@@ -206,9 +202,9 @@ async fn acknowledged_changes_survive_a_kill() {
     }
     all.check(&path, "in the end").await;
     let (created, revoked, paired) = (all.created.len(), all.revoked.len(), all.paired.len());
-    eprintln!(
+    say(&format!(
         "{ROUNDS} kills; {created} creations, {revoked} revocations and {paired} batches held"
-    );
+    ));
     // Kills that come before the first change prove nothing.
     assert!(
         created > 100 && revoked > 30 && paired > 30,

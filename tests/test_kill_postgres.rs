@@ -5,6 +5,7 @@
 //! are synchronous whatever the default, the test `postgres` shows.
 
 mod postgres_support;
+mod util;
 
 use std::{
     collections::HashMap,
@@ -22,7 +23,8 @@ use api_tokens::{
 use jiff::Timestamp;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
-use self::postgres_support::Server;
+use postgres_support::Server;
+use util::say;
 
 const ROUNDS: u32 = 100;
 const WORKERS: usize = 4;
@@ -152,7 +154,7 @@ async fn acknowledged_changes_survive_a_kill_of_the_server() {
     let api_tokens::Changes::Since { changes, .. } = changes else { panic!("a gap") };
     let paired = everything.values().filter(|expected| expected.paired).count();
     let created = everything.values().filter(|expected| expected.created).count();
-    eprintln!("{ROUNDS} kills; {created} creations and {paired} batches held");
+    say(&format!("{ROUNDS} kills; {created} creations and {paired} batches held"));
     assert!(changes.len() >= paired, "a change was not noted");
     assert!(created > 100 && paired > 50, "too few: {created}, {paired}");
 }

@@ -2,6 +2,7 @@
 //! of a batch, and how many changes and events are kept.
 
 mod postgres_support;
+mod util;
 
 use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},

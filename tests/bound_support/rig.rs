@@ -18,11 +18,12 @@ use super::{
     fault::Fault,
     keyring,
     node::Node,
-    now, say,
+    now,
     seen::Summary,
     table::Row,
     verifying::{Settings, Store},
 };
+use crate::util::say;
 
 const VERIFIERS: usize = 2;
 const LIVING: usize = 5;

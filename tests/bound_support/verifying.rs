@@ -3,7 +3,6 @@
 
 use std::{
     cell::Cell,
-    io::Write,
     pin::Pin,
     sync::{
         Arc, Mutex,
@@ -28,6 +27,7 @@ use super::{
     keyring, now,
     seen::{Seen, Summary, Times},
 };
+use crate::util::print;
 
 pub(crate) const SETTINGS: &str = "API_TOKENS_BOUND_TEST_SETTINGS";
 
@@ -375,11 +375,4 @@ async fn compete(store: DynTokenStore) {
         let _ = store.usage(&[id]).await;
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-}
-
-/// One write call for each line, so that lines are whole.
-fn print(line: &str) {
-    let mut output = std::io::stdout().lock();
-    output.write_all(format!("{line}\n").as_bytes()).expect("print");
-    output.flush().expect("print");
 }

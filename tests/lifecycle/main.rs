@@ -16,6 +16,8 @@ mod usage;
 
 #[path = "../postgres_support/mod.rs"]
 mod postgres_support;
+#[path = "../util/mod.rs"]
+mod util;
 
 use std::{
     pin::pin,

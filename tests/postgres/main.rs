@@ -14,6 +14,8 @@ mod writes;
 
 #[path = "../postgres_support/mod.rs"]
 mod postgres_support;
+#[path = "../util/mod.rs"]
+mod util;
 
 use api_tokens::{
     Actor, Changes, Cursor, Issuer, Keyring, Metadata, NewToken, PostgresOptions, PostgresStore,
