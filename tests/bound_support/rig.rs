@@ -57,7 +57,7 @@ impl Rig {
             Verifier::builder(prefix!("bound"), &keyring(), store).cache(cache).build();
         let row = Row {
             store: match revoker {
-                Store::Postgres { .. } => "PostgreSQL",
+                Store::Postgres(_) => "PostgreSQL",
                 Store::Sqlite(_) => "SQLite",
             }
             .to_owned(),

@@ -47,14 +47,17 @@ pub(crate) struct Settings {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Store {
-    Postgres {
-        url: String,
-        schema: String,
-        max_connections: usize,
-        timeout: Duration,
-        notifications: bool,
-    },
+    Postgres(Postgres),
     Sqlite(std::path::PathBuf),
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Postgres {
+    pub(crate) url: String,
+    pub(crate) schema: String,
+    pub(crate) max_connections: usize,
+    pub(crate) timeout: Duration,
+    pub(crate) notifications: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -86,21 +89,15 @@ pub(crate) struct Report {
 /// Tells an answer apart from what the test harness prints.
 pub(crate) const MARK: &str = "answer ";
 
-impl Settings {
-    pub(crate) fn with_store(self, change: impl FnOnce(Store) -> Store) -> Self {
-        Self { store: change(self.store), ..self }
-    }
-}
-
 impl Store {
     pub(crate) async fn open(&self) -> DynTokenStore {
         match self {
-            Self::Postgres { url, schema, max_connections, timeout, notifications } => {
-                let options = PostgresOptions::new(url)
-                    .schema(schema)
-                    .max_connections(*max_connections)
-                    .timeout(*timeout)
-                    .notifications(*notifications);
+            Self::Postgres(postgres) => {
+                let options = PostgresOptions::new(&postgres.url)
+                    .schema(&postgres.schema)
+                    .max_connections(postgres.max_connections)
+                    .timeout(postgres.timeout)
+                    .notifications(postgres.notifications);
                 // The machine may be busy, and a verifier's timeout is short.
                 for _ in 0..10 {
                     if let Ok(store) = options.open().await {
@@ -284,7 +281,9 @@ impl Verifying {
         let mut verification = self.verification(subject);
         let mut context = Context::from_waker(Waker::noop());
         match verification.as_mut().poll(&mut context) {
-            Poll::Ready((times, result)) => self.note(batch, subject, times, true, &result),
+            Poll::Ready((times, result)) => {
+                note(batch, subject, times, self.max_staleness, true, &result);
+            }
             Poll::Pending => {
                 subject.is_waiting.store(true, Relaxed);
                 let (batch, subject) = (Arc::clone(batch), Arc::clone(subject));
@@ -307,17 +306,6 @@ impl Verifying {
             let checked = LAST_READ.get();
             (Times { begun, checked, ended: now() }, result)
         })
-    }
-
-    fn note(
-        &self,
-        batch: &Batch,
-        subject: &Subject,
-        times: Times,
-        from_memory: bool,
-        result: &Result<Verified, VerifyError>,
-    ) {
-        note(batch, subject, times, self.max_staleness, from_memory, result);
     }
 }
 
