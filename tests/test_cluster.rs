@@ -1,6 +1,6 @@
 //! Three PostgreSQL nodes under Patroni fail over under load: nothing that was acknowledged is lost,
-//! no revoked token comes back, a primary that was replaced and goes on answers no confirmed read, and a
-//! history that did lose something is noticed.
+//! no revoked token comes back, an old primary that goes on answers no confirmed read, and a history that
+//! did lose something is noticed.
 //!
 //! Needs PostgreSQL, Patroni and etcd; `docs/postgresql-cluster.md` says what it shows.
 
@@ -25,8 +25,8 @@ const FAILOVER_WITHIN: Duration = Duration::from_secs(240);
 /// Of load, before a fault and after it.
 const A_WHILE: Duration = Duration::from_secs(2);
 const MAX_STALENESS: Duration = Duration::from_secs(1);
-/// For how long a replaced primary is read, after its answers must not count any more.
-const REPLACED_FOR: Duration = Duration::from_secs(4);
+/// For how long an old primary is read, after its answers must not count any more.
+const OLD_PRIMARY_FOR: Duration = Duration::from_secs(4);
 const REVOKED_ELSEWHERE: usize = 24;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -49,7 +49,7 @@ async fn a_cluster_loses_nothing_and_tells_what_it_lost() {
     service.switch_over().await;
     service.kill_the_primary().await;
     service.freeze_the_primary().await;
-    service.orphan_the_primary().await;
+    service.kill_patroni_alone().await;
     service.lose_a_revocation().await;
 }
 
@@ -105,40 +105,42 @@ impl Service {
         self.finish("frozen primary", load, fault, excepted).await;
     }
 
-    /// Patroni alone dies on the primary's machine. Another node is promoted, and this one goes on as
-    /// if nothing had happened, until Patroni is back: a zombie.
-    async fn orphan_the_primary(&self) {
+    /// Patroni alone dies on the primary's machine. Another node is promoted, and the old primary goes on
+    /// as if nothing had happened, until Patroni is back.
+    async fn kill_patroni_alone(&self) {
         // The node of the last fault may only now be rewound.
         self.cluster.wait_for(HEALTHY).await;
-        let zombie = self.cluster.node("leader").await;
+        let old = self.cluster.node("leader").await;
         let (issuer, ann) = (Issuer::new(&self.verifier), "ann".parse().expect("an actor"));
         let mut tokens = Vec::new();
         for _ in 0..REVOKED_ELSEWHERE {
             tokens.push(self.create(&issuer, &ann).await);
         }
         let tokens: Arc<[Token]> = tokens.into();
-        let url = self.cluster.url_preferring(&zombie);
+        let url = self.cluster.url_preferring(&old);
         let cache = Cache::new().max_staleness(MAX_STALENESS);
-        let careful = (true, cache.poll_interval(MAX_STALENESS / 4));
-        let observe = |name, reads| Observer::start(name, &url, &self.keyring, &tokens, reads);
-        let mut confirmed = observe("confirmed", careful).await;
-        let mut unconfirmed = observe("unconfirmed", (false, cache)).await;
+        let observe = |name, confirmed, cache| {
+            Observer::start(name, &url, &self.keyring, &tokens, confirmed, cache)
+        };
+        let rarely = cache.poll_interval(MAX_STALENESS / 4);
+        let mut confirmed = observe("confirmed", true, rarely).await;
+        let mut unconfirmed = observe("unconfirmed", false, cache).await;
         for observer in [&confirmed, &unconfirmed] {
             observer.wait_until(true, FAILOVER_WITHIN).await;
         }
         tokio::time::sleep(A_WHILE).await;
 
-        self.cluster.command("kill", &[&zombie, "--only", "patroni"]).await;
+        self.cluster.command("kill", &[&old, "--only", "patroni"]).await;
         let fault = Instant::now();
-        let successor = self.wait_for_successor(&zombie).await;
+        let successor = self.wait_for_successor(&old).await;
         let deadlines = self.revoke_at(&successor, &tokens, &ann).await;
-        let replaced = fault.elapsed().as_secs_f64();
-        tokio::time::sleep(MAX_STALENESS + REPLACED_FOR).await;
+        let revoked = fault.elapsed().as_secs_f64();
+        tokio::time::sleep(MAX_STALENESS + OLD_PRIMARY_FOR).await;
         let places =
             [self.places(confirmed.name).await, self.places(unconfirmed.name).await].join("; ");
         let revived = Instant::now();
-        self.cluster.command("revive", &[&zombie]).await;
-        let (careful, careless) = tokio::join!(
+        self.cluster.command("revive", &[&old]).await;
+        let (confirmed_took, unconfirmed_took) = tokio::join!(
             confirmed.wait_until(false, FAILOVER_WITHIN),
             unconfirmed.wait_until(false, FAILOVER_WITHIN),
         );
@@ -147,10 +149,10 @@ impl Service {
         unconfirmed.stop().await;
 
         say(&format!(
-            "orphaned primary {zombie}: {REVOKED_ELSEWHERE} revocations at {successor} after \
-             {replaced:.1} s; connections before Patroni was back: {places}"
+            "old primary {old}: {REVOKED_ELSEWHERE} revocations at {successor} after {revoked:.1} s; \
+             connections before Patroni was back: {places}"
         ));
-        for (observer, took) in [(&confirmed, careful), (&unconfirmed, careless)] {
+        for (observer, took) in [(&confirmed, confirmed_took), (&unconfirmed, unconfirmed_took)] {
             let [accepted, refused, outages] = observer.after(&deadlines, revived);
             let later = observer.after(&deadlines, Instant::now())[0] - accepted;
             let outage = observer.longest_outage().as_secs_f64();
@@ -165,7 +167,7 @@ impl Service {
         assert_eq!(stale, 0, "accepted revoked tokens, by confirmed reads");
         assert!(refused + outages > 0, "nothing was read");
         let [stale, ..] = unconfirmed.after(&deadlines, revived);
-        assert!(stale > 0, "no zombie answered, so this test shows nothing");
+        assert!(stale > 0, "the old primary accepted nothing, so this test shows nothing");
     }
 
     /// The primary that Patroni made after this one.

@@ -125,8 +125,8 @@ impl Cluster {
         node.unwrap_or_else(|| panic!("no {role}: {nodes:?}")).name.clone()
     }
 
-    /// Waits until there are a primary and these standbys, which follow it: a primary that was replaced
-    /// and has not noticed is a running `replica`, too, but on an older timeline.
+    /// Waits until there are a primary and these standbys, which follow it: an old primary that has not
+    /// noticed is a running `replica`, too, but on an older timeline.
     pub(crate) async fn wait_for(&self, standbys: [&str; 2]) {
         let begin = Instant::now();
         loop {
