@@ -13,12 +13,12 @@ use std::{
 };
 
 use api_tokens::{
-    Actor, Cache, Changes, Cursor, Issuer, Keyring, MasterKey, NewToken, PostgresOptions,
-    PostgresStore, Revision, Status, Token, TokenStore, Verifier, VerifyError, prefix,
+    Cache, Changes, Cursor, Issuer, Keyring, MasterKey, PostgresOptions, PostgresStore, Revision,
+    Status, Token, TokenStore, Verifier, VerifyError, prefix,
 };
 use cluster_support::{Cluster, HEALTHY, Node, load::Load, observer::Observer};
 use tokio_postgres::NoTls;
-use util::{or_skip, say};
+use util::{ann, new_token, or_skip, say};
 
 /// For the ttl, for all that Patroni tries before it gives a node up, and for a busy machine.
 const FAILOVER_WITHIN: Duration = Duration::from_secs(240);
@@ -111,10 +111,10 @@ impl Service {
         // The node of the last fault may only now be rewound.
         self.cluster.wait_for(HEALTHY).await;
         let old = self.cluster.node("leader").await;
-        let (issuer, ann) = (Issuer::new(&self.verifier), "ann".parse().expect("an actor"));
+        let issuer = Issuer::new(&self.verifier);
         let mut tokens = Vec::new();
         for _ in 0..REVOKED_ELSEWHERE {
-            tokens.push(self.create(&issuer, &ann).await);
+            tokens.push(create(&issuer).await);
         }
         let tokens: Arc<[Token]> = tokens.into();
         let url = self.cluster.url_preferring(&old);
@@ -133,7 +133,7 @@ impl Service {
         self.cluster.command("kill", &[&old, "--only", "patroni"]).await;
         let fault = Instant::now();
         let successor = self.wait_for_successor(&old).await;
-        let deadlines = self.revoke_at(&successor, &tokens, &ann).await;
+        let deadlines = self.revoke_at(&successor, &tokens).await;
         let revoked = fault.elapsed().as_secs_f64();
         tokio::time::sleep(MAX_STALENESS + OLD_PRIMARY_FOR).await;
         let places =
@@ -186,7 +186,7 @@ impl Service {
 
     /// Revokes tokens on a further node of the service, whose database is this one, and returns from
     /// when on each must be refused everywhere.
-    async fn revoke_at(&self, node: &str, tokens: &[Token], ann: &Actor) -> Vec<Instant> {
+    async fn revoke_at(&self, node: &str, tokens: &[Token]) -> Vec<Instant> {
         let (begin, options) = (Instant::now(), PostgresOptions::new(self.cluster.url_of(node)));
         // It may be a standby still.
         let store = loop {
@@ -199,7 +199,7 @@ impl Service {
         let issuer = Issuer::new(&Verifier::new(prefix!("cluster"), &self.keyring, store));
         let mut deadlines = Vec::new();
         for token in tokens {
-            while let Err(error) = issuer.revoke(token.id(), ann, None).await {
+            while let Err(error) = issuer.revoke(token.id(), &ann(), None).await {
                 assert!(begin.elapsed() < FAILOVER_WITHIN, "{error}");
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
@@ -224,8 +224,7 @@ impl Service {
 
     /// What a poll and the reading of a record cost, when nothing is wrong.
     async fn measure_confirmed_reads(&self) {
-        let (issuer, ann) = (Issuer::new(&self.verifier), "ann".parse().expect("an actor"));
-        let token = self.create(&issuer, &ann).await;
+        let token = create(&Issuer::new(&self.verifier)).await;
         let head = self.head().await;
         let options = PostgresOptions::new(self.cluster.url());
         let confirmed = options.confirmed_reads(true).open().await.expect("open");
@@ -256,13 +255,12 @@ impl Service {
         let standbys: Vec<&str> = standbys.collect();
 
         let issuer = Issuer::new(&self.verifier);
-        let ann: Actor = "ann".parse().expect("an actor");
-        let (lost, later) = (self.create(&issuer, &ann).await, self.create(&issuer, &ann).await);
+        let (lost, later) = (create(&issuer).await, create(&issuer).await);
         self.wait_until_replicated(&primary, &standbys).await;
         for standby in &standbys {
             self.cluster.command("kill", &[standby]).await;
         }
-        issuer.revoke(lost.id(), &ann, None).await.expect("revoke");
+        issuer.revoke(lost.id(), &ann(), None).await.expect("revoke");
         let cursor = self.head().await;
         self.cluster.command("kill", &[&primary]).await;
         for standby in &standbys {
@@ -270,7 +268,7 @@ impl Service {
         }
         let began = Instant::now();
         // As many changes as were lost, so that the revision alone tells nothing.
-        while let Err(error) = issuer.revoke(later.id(), &ann, None).await {
+        while let Err(error) = issuer.revoke(later.id(), &ann(), None).await {
             assert!(began.elapsed() < FAILOVER_WITHIN, "{error}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -318,15 +316,6 @@ impl Service {
         };
         assert!(stale.is_empty(), "{what}: accepted revoked tokens, after {:?}", after(&stale));
         say(&format!("{what}: no writes for {outage:.1} s; {held}; {} stale", excepted.len()));
-    }
-
-    async fn create(&self, issuer: &Issuer<PostgresStore>, ann: &Actor) -> Token {
-        let new = NewToken::new(
-            "acme".parse().expect("a project"),
-            "ann".parse().expect("an owner"),
-            "a token".parse().expect("a name"),
-        );
-        issuer.create(new, ann).await.expect("create").token
     }
 
     async fn head(&self) -> Cursor {
@@ -399,6 +388,10 @@ impl OldPrimary {
         let stale = answers.iter().filter(|(at, read)| *at > since && *read < revision);
         stale.map(|(at, _)| *at).collect()
     }
+}
+
+async fn create(issuer: &Issuer<PostgresStore>) -> Token {
+    issuer.create(new_token("a token"), &ann()).await.expect("create").token
 }
 
 async fn median(run: impl AsyncFn()) -> Duration {

@@ -18,14 +18,14 @@ use std::{
 };
 
 use api_tokens::{
-    Actor, Cache, Changes, Cursor, EventNumber, Found, Issuer, Keyring, ListFilter, MasterKey,
-    NewToken, NumberedEvent, PageKey, PostgresStore, StoreError, Token, TokenId, TokenRecord,
-    TokenStore, Usage, Verifier, VerifyError, WriteBatch, prefix,
+    Cache, Changes, Cursor, EventNumber, Found, Issuer, Keyring, ListFilter, MasterKey,
+    NumberedEvent, PageKey, PostgresStore, StoreError, Token, TokenId, TokenRecord, TokenStore,
+    Usage, Verifier, VerifyError, WriteBatch, prefix,
 };
 use jiff::Timestamp;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use tokio::task::JoinSet;
-use util::{is_ci, say};
+use util::{ann, is_ci, new_token, say};
 
 const LOOKUPS: usize = 32;
 /// Attackers at a time: more than may wait for a lookup, and fewer.
@@ -116,15 +116,10 @@ fn how_many() -> u64 {
 
 async fn create(verifier: &Verifier<CountingStore>, count: usize) -> Vec<Token> {
     let issuer = Issuer::new(verifier);
-    let ann: Actor = "ann".parse().expect("an actor");
     let mut tokens = Vec::new();
     for number in 0..count {
-        let new = NewToken::new(
-            "acme".parse().expect("a project"),
-            "ann".parse().expect("an owner"),
-            format!("token {number}").parse().expect("a name"),
-        );
-        tokens.push(issuer.create(new, &ann).await.expect("create").token);
+        let new = new_token(&format!("token {number}"));
+        tokens.push(issuer.create(new, &ann()).await.expect("create").token);
     }
     tokens
 }

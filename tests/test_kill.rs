@@ -16,14 +16,14 @@ use std::{
 };
 
 use api_tokens::{
-    Actor, Event, EventKind, Issuer, Keyring, MasterKey, NewToken, SqliteOptions, SqliteStore,
-    Status, Token, TokenId, TokenRecord, TokenStore, Verifier, VerifyError, WriteBatch, prefix,
+    Event, EventKind, Issuer, Keyring, MasterKey, SqliteOptions, SqliteStore, Status, Token,
+    TokenId, TokenRecord, TokenStore, Verifier, VerifyError, WriteBatch, prefix,
 };
 use rand::{
     RngExt, SeedableRng,
     rngs::{ChaCha8Rng, SysRng},
 };
-use util::{print, say};
+use util::{ann, new_token, print, say};
 
 const ROUNDS: u32 = 100;
 const DATABASE: &str = "API_TOKENS_KILL_TEST_DATABASE";
@@ -47,20 +47,15 @@ async fn child() {
     for worker in 0..4 {
         let issuer = Issuer::new(&verifier);
         let store = store.clone();
-        let ann: Actor = "ann".parse().expect("an actor");
         tasks.spawn(async move {
             for i in 0_u32.. {
-                let new = NewToken::new(
-                    "acme".parse().expect("a project"),
-                    "ann".parse().expect("an owner"),
-                    format!("token {worker}.{i}").parse().expect("a name"),
-                );
-                let created = issuer.create(new, &ann).await.expect("create");
+                let new = new_token(&format!("token {worker}.{i}"));
+                let created = issuer.create(new, &ann()).await.expect("create");
                 let token = created.token;
                 print(&format!("created {} {}", token.id(), token.expose_secret()));
                 if i % 2 == 0 {
                     print(&format!("revoking {}", token.id()));
-                    issuer.revoke(token.id(), &ann, None).await.expect("revoke");
+                    issuer.revoke(token.id(), &ann(), None).await.expect("revoke");
                     print(&format!("revoked {}", token.id()));
                 } else {
                     let second = Token::generate(&prefix!("kill"), &mut SysRng).expect("a token");

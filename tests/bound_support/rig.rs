@@ -2,9 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use api_tokens::{
-    Actor, Cache, DynTokenStore, Expiry, Issuer, NewToken, Token, TokenId, Verifier, prefix,
-};
+use api_tokens::{Cache, DynTokenStore, Expiry, Issuer, Token, TokenId, Verifier, prefix};
 use rand::{
     RngExt, SeedableRng,
     rngs::{ChaCha8Rng, SysRng},
@@ -23,7 +21,7 @@ use super::{
     table::Row,
     verifying::{Settings, Store},
 };
-use crate::util::say;
+use crate::util::{ann, new_token, say};
 
 const VERIFIERS: usize = 2;
 const LIVING: usize = 5;
@@ -35,7 +33,6 @@ const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(60);
 
 pub(crate) struct Rig {
     issuer: Arc<Issuer<DynTokenStore>>,
-    ann: Actor,
     nodes: Vec<Node>,
     max_staleness: Duration,
     rng: ChaCha8Rng,
@@ -66,7 +63,6 @@ impl Rig {
         };
         Self {
             issuer: Arc::new(Issuer::new(&verifier)),
-            ann: "ann".parse().expect("an actor"),
             nodes: (0..VERIFIERS).map(|_| Node::start(settings)).collect(),
             max_staleness: settings.max_staleness,
             rng: ChaCha8Rng::try_from_rng(&mut SysRng).expect("randomness"),
@@ -151,14 +147,9 @@ impl Rig {
     }
 
     async fn create(&self, number: usize) -> Token {
-        let new = NewToken::new(
-            "acme".parse().expect("a project"),
-            "ann".parse().expect("an owner"),
-            format!("token {number}").parse().expect("a name"),
-        );
         // With an end, so that the wall clock counts.
-        let new = new.with_expiry(Expiry::after_days(1));
-        self.issuer.create(new, &self.ann).await.expect("create").token
+        let new = new_token(&format!("token {number}")).with_expiry(Expiry::after_days(1));
+        self.issuer.create(new, &ann()).await.expect("create").token
     }
 
     fn revoke(
@@ -168,10 +159,10 @@ impl Rig {
         id: TokenId,
         after: Duration,
     ) {
-        let (issuer, ann) = (Arc::clone(&self.issuer), self.ann.clone());
+        let issuer = Arc::clone(&self.issuer);
         revoking.spawn(async move {
             sleep(after).await;
-            while issuer.revoke(id, &ann, None).await.is_err() {
+            while issuer.revoke(id, &ann(), None).await.is_err() {
                 sleep(Duration::from_millis(20)).await;
             }
             Acknowledged { place, at: now() }
