@@ -3,20 +3,22 @@
 //! Each group also times one SHA-256 block, as the unit: on a noisy machine, compare ratios to
 //! that within one run.
 
+#[path = "../tests/util/mod.rs"]
+mod util;
+
 use std::{
     hint::black_box,
-    pin::pin,
     sync::atomic::{AtomicUsize, Ordering},
-    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
 use api_tokens::{
-    Actor, Background, Cache, Issuer, Keyring, MasterKey, MemoryStore, NewToken, Verifier, prefix,
+    Background, Cache, Issuer, Keyring, MasterKey, MemoryStore, NewToken, Verifier, prefix,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use rand::{SeedableRng, rngs::ChaCha20Rng};
 use sha2::{Digest, Sha256};
+use util::{ann, at_once, new_token};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -40,7 +42,7 @@ impl Tokens {
                 .build();
         let issuer = Issuer::with_rng(&verifier, rng);
         let create = |_| {
-            let token = now(issuer.create(new_token(), &ann())).expect("create").token;
+            let token = at_once(issuer.create(two_scopes(), &ann())).expect("create").token;
             format!("Bearer {}", token.expose_secret())
         };
         let headers = (0..count).map(create).collect();
@@ -55,7 +57,7 @@ impl Tokens {
         let built = allocation_counter::measure(|| tokens = Some(Self::new(0, cache)));
         drop(tokens);
         let tokens = Self::new(count, cache);
-        now(tokens.background.poll_changes()).expect("poll");
+        at_once(tokens.background.poll_changes()).expect("poll");
         let filled = allocation_counter::measure(|| (0..count).for_each(|i| tokens.verify(i)));
         let bytes = (built.bytes_max + filled.bytes_current.unsigned_abs()) / count as u64;
         let in_cache = tokens.verifier.cache_health().expect("a cache").tokens;
@@ -65,7 +67,7 @@ impl Tokens {
 
     fn verify(&self, i: usize) {
         let header = self.headers[i % self.headers.len()].as_bytes();
-        let verified = now(self.verifier.verify_authorization([black_box(header)]));
+        let verified = at_once(self.verifier.verify_authorization([black_box(header)]));
         assert!(verified.is_ok());
     }
 }
@@ -116,25 +118,8 @@ fn on_two_threads(cached: &Tokens, iterations: u64) -> Duration {
     })
 }
 
-fn ann() -> Actor {
-    "ann".parse().expect("an actor")
-}
-
-fn new_token() -> NewToken {
-    NewToken::new(
-        "acme".parse().expect("a project"),
-        "ann".parse().expect("an owner"),
-        "Production REST API".parse().expect("a name"),
-    )
-    .with_scopes("sources:read flows:run".parse().expect("scopes"))
-}
-
-/// Polls once: a store in memory never makes anyone wait.
-fn now<F: Future>(future: F) -> F::Output {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => output,
-        Poll::Pending => panic!("a store in memory made a future wait"),
-    }
+fn two_scopes() -> NewToken {
+    new_token("Production REST API").with_scopes("sources:read flows:run".parse().expect("scopes"))
 }
 
 criterion_group!(benches, verify);

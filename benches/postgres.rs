@@ -4,44 +4,17 @@
 
 #[path = "../tests/postgres_support/mod.rs"]
 mod postgres_support;
+#[path = "../tests/util/mod.rs"]
+mod util;
 
 use std::time::Instant;
 
-use api_tokens::{
-    Actor, Issuer, Keyring, Metadata, NewToken, PostgresStore, Scopes, Token, TokenId, TokenRecord,
-    TokenStore, Verifier, WriteBatch, prefix,
-};
+use api_tokens::{Issuer, Keyring, PostgresStore, Token, TokenStore, Verifier, WriteBatch, prefix};
 use criterion::{
     BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime,
 };
-use jiff::Timestamp;
 use tokio_postgres::NoTls;
-
-fn record(number: usize, version: u32) -> TokenRecord {
-    TokenRecord {
-        id: id(number),
-        prefix: prefix!("bench"),
-        digest: format!("sha256:{}", "A".repeat(43)).parse().expect("a digest"),
-        project: "acme".parse().expect("a project"),
-        name: "a token".parse().expect("a name"),
-        owner: "ann".parse().expect("an owner"),
-        created_by: "ann".parse().expect("a creator"),
-        created_through: None,
-        scopes: Scopes::default(),
-        metadata: Metadata::default(),
-        created_at: Timestamp::UNIX_EPOCH,
-        not_before: None,
-        expires_at: None,
-        disabled: false,
-        revocation: None,
-        rotation: None,
-        version,
-    }
-}
-
-fn id(number: usize) -> TokenId {
-    format!("{number:016}").parse().expect("an id")
-}
+use util::{ann, id, new_token, record};
 
 fn postgres(criterion: &mut Criterion) {
     let Some(server) = postgres_support::Server::start() else { return };
@@ -52,7 +25,7 @@ fn postgres(criterion: &mut Criterion) {
         options.migrate().await.expect("migrate");
         let store = options.open().await.expect("open");
         for batch in 0..20 {
-            let inserts = (batch * 5_000..(batch + 1) * 5_000).map(|i| record(i, 1)).collect();
+            let inserts = (batch * 5_000..(batch + 1) * 5_000).map(|i| record(id(i), 1)).collect();
             store.write(&WriteBatch { inserts, ..WriteBatch::default() }).await.expect("insert");
         }
         let url = server.url("postgres");
@@ -90,7 +63,7 @@ fn postgres(criterion: &mut Criterion) {
     });
     let mut versions = 2..;
     bench.run("update one record", async || {
-        let update = WriteBatch::update(record(1, versions.next().expect("a version")));
+        let update = WriteBatch::update(record(id(1), versions.next().expect("a version")));
         store.write(&update).await.expect("update");
     });
     let update = runtime
@@ -124,15 +97,9 @@ impl Bench<'_> {
 
 async fn tokens(verifier: &Verifier<PostgresStore>) -> Vec<Token> {
     let issuer = Issuer::new(verifier);
-    let ann: Actor = "ann".parse().expect("an actor");
     let mut tokens = Vec::new();
     for _ in 0..1_000 {
-        let new = NewToken::new(
-            "acme".parse().expect("a project"),
-            "ann".parse().expect("an owner"),
-            "a token".parse().expect("a name"),
-        );
-        tokens.push(issuer.create(new, &ann).await.expect("create").token);
+        tokens.push(issuer.create(new_token("a token"), &ann()).await.expect("create").token);
     }
     tokens
 }

@@ -3,16 +3,18 @@
 //! Each group also times one SHA-256 block, as the unit: on a noisy machine, compare ratios to
 //! that within one run.
 
+#[path = "../tests/util/mod.rs"]
+mod util;
+
 use std::{
     hint::black_box,
     pin::pin,
-    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
 use api_tokens::{
-    Actor, Client, Credentials, Issuer, Keyring, MasterKey, MemoryStore, NewToken, ParsedToken,
-    Prefix, SqliteOptions, Token, TokenStore, Verifier, prefix,
+    Client, Credentials, Issuer, Keyring, MasterKey, MemoryStore, NewToken, ParsedToken, Prefix,
+    SqliteOptions, Token, TokenStore, Verifier, prefix,
 };
 use criterion::{
     BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime,
@@ -22,6 +24,7 @@ use rand::{
     rngs::{ChaCha20Rng, SysRng},
 };
 use sha2::{Digest, Sha256};
+use util::{ann, at_once, new_token};
 
 const PREFIX: Prefix = prefix!("acme_live");
 
@@ -65,7 +68,7 @@ fn reject(criterion: &mut Criterion) {
     for (name, header) in cases {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
-                now(verifier.verify_authorization([black_box(header.as_bytes())])).is_err()
+                at_once(verifier.verify_authorization([black_box(header.as_bytes())])).is_err()
             });
         });
     }
@@ -91,13 +94,13 @@ fn verify_memory(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(format!("verify memory {count}"));
         unit(&mut group);
         let verifier = Verifier::new(PREFIX, &keyring(), MemoryStore::new());
-        let headers = Headers::new(&verifier, count, |future| now(future));
+        let headers = Headers::new(&verifier, count, |future| at_once(future));
         for (name, headers, accepted) in headers.cases() {
             let mut headers = headers.iter().cycle();
             group.bench_function(name, |bencher| {
                 bencher.iter(|| {
                     let header = headers.next().map_or([].as_slice(), String::as_bytes);
-                    let result = now(verifier.verify_authorization([black_box(header)]));
+                    let result = at_once(verifier.verify_authorization([black_box(header)]));
                     assert_eq!(result.is_ok(), accepted);
                 });
             });
@@ -115,7 +118,7 @@ fn verify_with_background(criterion: &mut Criterion) {
     let builder = || Verifier::builder(PREFIX, &keyring(), MemoryStore::new());
     let (noting, _) = builder().build();
     for (name, verifier) in [("plain", &plain), ("noting usage", &noting)] {
-        let headers = Headers::new(verifier, 1_000, |future| now(future));
+        let headers = Headers::new(verifier, 1_000, |future| at_once(future));
         for (case, headers, accepted) in headers.cases() {
             let mut headers = headers.iter().cycle();
             group.bench_function(format!("{name}, {case}"), |bencher| {
@@ -123,24 +126,24 @@ fn verify_with_background(criterion: &mut Criterion) {
                     let header = headers.next().map_or([].as_slice(), String::as_bytes);
                     let client = Client { user_agent: Some(b"curl/8.5.0"), ..Client::default() };
                     let verify = verifier.verify_authorization_from([black_box(header)], client);
-                    assert_eq!(now(verify).is_ok(), accepted);
+                    assert_eq!(at_once(verify).is_ok(), accepted);
                 });
             });
         }
     }
     let (ticking, mut background) = builder().build();
-    let headers = Headers::new(&ticking, 1_000, |future| now(future));
+    let headers = Headers::new(&ticking, 1_000, |future| at_once(future));
     group.bench_function("first use in a tick, right secret", |bencher| {
         bencher.iter_custom(|iterations| {
             let mut elapsed = Duration::ZERO;
             let mut left = iterations;
             while left > 0 {
-                now(background.tick()).expect("a store in memory");
+                at_once(background.tick()).expect("a store in memory");
                 let begun = Instant::now();
                 for header in headers.right.iter().take(usize::try_from(left).unwrap_or(1_000)) {
                     let client = Client { user_agent: Some(b"curl/8.5.0"), ..Client::default() };
                     let fields = [black_box(header.as_bytes())];
-                    assert!(now(ticking.verify_authorization_from(fields, client)).is_ok());
+                    assert!(at_once(ticking.verify_authorization_from(fields, client)).is_ok());
                 }
                 elapsed += begun.elapsed();
                 left = left.saturating_sub(1_000);
@@ -184,7 +187,7 @@ fn create(criterion: &mut Criterion) {
     group.bench_function("in memory", |bencher| {
         let verifier = Verifier::new(PREFIX, &keyring(), MemoryStore::new());
         let issuer = Issuer::new(&verifier);
-        bencher.iter(|| now(issuer.create(new_token(), &ann())).is_ok());
+        bencher.iter(|| at_once(issuer.create(two_scopes(), &ann())).is_ok());
     });
     group.bench_function("in SQLite, durable", |bencher| {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
@@ -193,7 +196,7 @@ fn create(criterion: &mut Criterion) {
         options.migrate().expect("migrate");
         let verifier = Verifier::new(PREFIX, &keyring(), options.open().expect("open"));
         let issuer = Issuer::new(&verifier);
-        bencher.iter(|| runtime.block_on(issuer.create(new_token(), &ann())).is_ok());
+        bencher.iter(|| runtime.block_on(issuer.create(two_scopes(), &ann())).is_ok());
     });
 }
 
@@ -215,7 +218,7 @@ impl Headers {
         let mut headers = Self { right: vec![], wrong_secret: vec![], unknown: vec![] };
         for _ in 0..count {
             let token = run(pin!(async {
-                issuer.create(new_token(), &ann()).await.expect("create").token
+                issuer.create(two_scopes(), &ann()).await.expect("create").token
             }));
             let stranger = Token::generate(&PREFIX, &mut strangers).expect("a token");
             let (known, unknown) = (token.expose_secret(), stranger.expose_secret());
@@ -259,25 +262,8 @@ fn keyring() -> Keyring {
     Keyring::new(MasterKey::generate(&mut ChaCha20Rng::seed_from_u64(3)).expect("a key"))
 }
 
-fn ann() -> Actor {
-    "ann".parse().expect("an actor")
-}
-
-fn new_token() -> NewToken {
-    NewToken::new(
-        "acme".parse().expect("a project"),
-        "ann".parse().expect("an owner"),
-        "Production REST API".parse().expect("a name"),
-    )
-    .with_scopes("sources:read flows:run".parse().expect("scopes"))
-}
-
-/// Polls once: a store in memory never makes anyone wait.
-fn now<F: Future>(future: F) -> F::Output {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => output,
-        Poll::Pending => panic!("a store in memory made a future wait"),
-    }
+fn two_scopes() -> NewToken {
+    new_token("Production REST API").with_scopes("sources:read flows:run".parse().expect("scopes"))
 }
 
 criterion_group!(

@@ -1,23 +1,15 @@
 //! A verification from memory allocates nothing, from the bytes of the header to `Verified`.
 
+mod util;
+
+use std::time::Duration;
+
 use api_tokens::{
-    Actor, Cache, Client, DigestMatch, ImportFormat, Issuer, Keyring, MasterKey, MemoryStore,
-    NewToken, Token, TokenRecord, TokenStore, Verified, Verifier, VerifyError, WriteBatch, prefix,
+    Cache, Client, DigestMatch, ImportFormat, Issuer, Keyring, MasterKey, MemoryStore, NewToken,
+    Token, TokenRecord, TokenStore, Verified, Verifier, VerifyError, WriteBatch, prefix,
 };
 use rand::rngs::SysRng;
-use std::{
-    pin::pin,
-    task::{Context, Poll, Waker},
-    time::Duration,
-};
-
-/// Polls once: a store in memory never makes anyone wait.
-fn now<F: Future>(future: F) -> F::Output {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => output,
-        Poll::Pending => panic!("a store in memory made a future wait"),
-    }
-}
+use util::{ann, at_once, new_token};
 
 fn allocations<T>(work: impl FnOnce() -> T) -> (u64, T) {
     let mut output = None;
@@ -26,7 +18,7 @@ fn allocations<T>(work: impl FnOnce() -> T) -> (u64, T) {
 }
 
 fn verify(verifier: &Verifier<MemoryStore>, field: &str) -> (u64, Result<Verified, VerifyError>) {
-    allocations(|| now(verifier.verify_authorization([field.as_bytes()])))
+    allocations(|| at_once(verifier.verify_authorization([field.as_bytes()])))
 }
 
 #[test]
@@ -38,7 +30,7 @@ fn a_verification_allocates_nothing() {
         let store = MemoryStore::new();
         let verifier = Verifier::new(prefix!("acme_live"), &keyring, store.clone());
         let issuer = Issuer::new(&verifier);
-        let token = now(issuer.create(new_token(), &ann())).expect("create").token;
+        let token = at_once(issuer.create(two_scopes(), &ann())).expect("create").token;
         let header = format!("Bearer {}", token.expose_secret());
         let required = "sources:read".parse().expect("scopes");
 
@@ -60,16 +52,16 @@ fn a_verification_allocates_nothing() {
             assert_eq!(count, 0, "{refused}");
         }
         // A wrong secret: the record gets the digest of another token.
-        let other = now(issuer.create(new_token(), &ann())).expect("create");
+        let other = at_once(issuer.create(two_scopes(), &ann())).expect("create");
         let other_header = format!("Bearer {}", other.token.expose_secret());
         let digest = verified.record().digest;
         let swapped = TokenRecord { digest, version: 2, ..other.record };
-        now(store.write(&WriteBatch::update(swapped))).expect("update");
+        at_once(store.write(&WriteBatch::update(swapped))).expect("update");
         let (count, result) = verify(&verifier, &other_header);
         assert!(matches!(result, Err(VerifyError::WrongSecret { .. })));
         assert_eq!(count, 0, "wrong secret");
 
-        now(issuer.revoke(token.id(), &ann(), None)).expect("revoke");
+        at_once(issuer.revoke(token.id(), &ann(), None)).expect("revoke");
         let (count, result) = verify(&verifier, &header);
         assert!(matches!(result, Err(VerifyError::NotActive { .. })));
         assert_eq!(count, 0, "revoked");
@@ -83,9 +75,9 @@ fn a_verification_from_the_cache_allocates_nothing() {
         Verifier::builder(prefix!("acme_live"), &Keyring::unkeyed(), MemoryStore::new())
             .cache(Cache::new().max_staleness(Duration::from_secs(60)))
             .build();
-    now(background.poll_changes()).expect("poll");
+    at_once(background.poll_changes()).expect("poll");
     let issuer = Issuer::new(&verifier);
-    let token = now(issuer.create(new_token(), &ann())).expect("create").token;
+    let token = at_once(issuer.create(two_scopes(), &ann())).expect("create").token;
     let header = format!("Bearer {}", token.expose_secret());
     assert!(verify(&verifier, &header).0 > 0, "it enters the cache");
     let (count, verified) = verify(&verifier, &header);
@@ -93,7 +85,7 @@ fn a_verification_from_the_cache_allocates_nothing() {
     assert_eq!(count, 0, "accepted");
     assert_eq!(allocations(|| drop(verified.clone())).0, 0);
     assert_eq!(allocations(|| verifier.cache_health().is_some()), (0, true));
-    now(issuer.revoke(token.id(), &ann(), None)).expect("revoke");
+    at_once(issuer.revoke(token.id(), &ann(), None)).expect("revoke");
     for is_cached in [false, true] {
         let (count, result) = verify(&verifier, &header);
         assert!(matches!(result, Err(VerifyError::NotActive { .. })));
@@ -107,37 +99,28 @@ fn noting_the_use_of_a_token_allocates_once() {
     let store = MemoryStore::new();
     let (verifier, mut background) =
         Verifier::builder(prefix!("acme_live"), &Keyring::unkeyed(), store.clone()).build();
-    let token = now(Issuer::new(&verifier).create(new_token(), &ann())).expect("create").token;
+    let token = at_once(Issuer::new(&verifier).create(two_scopes(), &ann())).expect("create").token;
     let header = format!("Bearer {}", token.expose_secret());
     let verify = |user_agent: &[u8]| {
         let client = Client { user_agent: Some(user_agent), ..Client::default() };
         let verify = verifier.verify_authorization_from([header.as_bytes()], client);
-        let (count, result) = allocations(|| now(verify));
+        let (count, result) = allocations(|| at_once(verify));
         result.expect("accepted");
         count
     };
     assert!(verify(b"curl/8.5") > 0);
     for user_agent in ["curl/8.6", "x"] {
         assert_eq!(verify(b"a longer one, which is not noted before the next second"), 0);
-        now(background.tick()).expect("tick");
+        at_once(background.tick()).expect("tick");
         assert_eq!(verify(user_agent.as_bytes()), 0, "{user_agent}");
     }
-    now(background.flush()).expect("flush");
-    let usage = now(store.usage(&[token.id()])).expect("usage");
+    at_once(background.flush()).expect("flush");
+    let usage = at_once(store.usage(&[token.id()])).expect("usage");
     assert!(matches!(&*usage, [usage] if usage.user_agent.as_deref() == Some("x")), "{usage:?}");
 }
 
-fn ann() -> Actor {
-    "ann".parse().expect("an actor")
-}
-
-fn new_token() -> NewToken {
-    NewToken::new(
-        "acme".parse().expect("a project"),
-        "ann".parse().expect("an owner"),
-        "a token".parse().expect("a name"),
-    )
-    .with_scopes("sources:read flows:run".parse().expect("scopes"))
+fn two_scopes() -> NewToken {
+    new_token("a token").with_scopes("sources:read flows:run".parse().expect("scopes"))
 }
 
 #[test]

@@ -10,9 +10,10 @@ mod bound_support;
 #[expect(dead_code, reason = "the cluster's own test uses more of it")]
 mod cluster_support;
 mod postgres_support;
+mod util;
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader},
     process::Stdio,
     sync::Arc,
     time::Duration,
@@ -21,20 +22,22 @@ use std::{
 use api_tokens::{PostgresOptions, SqliteOptions};
 use bound_support::{
     fault::Fault,
-    is_ci, network,
+    network,
     proxy::{Flow, Proxy, Weather},
     rig::Rig,
-    say,
     table::{self, Row},
-    verifying::{self, Settings, Store},
+    verifying::{self, Postgres, Settings, Store},
 };
 use cluster_support::Cluster;
 use postgres_support::{Server, new_schema};
+use util::{is_ci, or_skip, print, say, skip};
 
 const MAX_STALENESS: Duration = Duration::from_millis(500);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Of a call of the verifiers' to the store.
 const TIMEOUT: Duration = Duration::from_secs(1);
+/// Of a call of the revoker's, who must create its tokens on a busy machine, too.
+const LONG_TIMEOUT: Duration = Duration::from_secs(5);
 /// What the verifiers' connections are called.
 const APPLICATION: &str = "verifier";
 /// The least that a full run must have.
@@ -89,7 +92,7 @@ async fn network_of_its_own() {
     ] {
         let proxy = database.proxy().await;
         let dropped = Fault::Dropped(Arc::clone(&proxy), ends);
-        let settings = database.settings(proxy.port());
+        let settings = settings(Store::Postgres(database.behind(&proxy)));
         let row = database.windows(fault, &settings, &dropped).await;
         print(&format!("{MARK}{}", serde_json::to_string(&row).expect("a line")));
     }
@@ -134,12 +137,15 @@ async fn on_sqlite() -> Vec<Row> {
 
 async fn on_postgres(database: Database) -> Vec<Row> {
     let proxy = database.proxy().await;
-    let settings = database.settings(proxy.port());
+    let store = database.behind(&proxy);
+    let revoker = Store::Postgres(database.revoker.clone());
+    let settings = settings(Store::Postgres(store.clone()));
     let mut rows = Vec::new();
     let weather = |weather| Fault::Weather(Arc::clone(&proxy), weather);
 
     rows.push(database.windows("none", &settings, &Fault::None).await);
-    let polling = settings.clone().with_store(without_notifications);
+    let deaf = Store::Postgres(Postgres { notifications: false, ..store.clone() });
+    let polling = Settings { store: deaf, ..settings.clone() };
     rows.push(database.windows("none, without notifications", &polling, &Fault::None).await);
 
     let url = database.server.url("postgres");
@@ -165,20 +171,20 @@ async fn on_postgres(database: Database) -> Vec<Row> {
     rows.push(database.windows("answers late, then none", &settings, &cut).await);
 
     for stopped in Stopped::ALL {
-        rows.push(stopped.run(&settings, &database.revoker).await);
+        rows.push(stopped.run(&settings, &revoker).await);
     }
     // So that most of what stops a verifier does so while it waits for changes.
     let late = Flow::Delayed(Duration::from_millis(15));
     proxy.set(Weather { to_server: late, from_server: late, to_listener: late });
     let often = Settings { poll_interval: Duration::from_millis(10), ..polling };
-    rows.push(Stopped::Waiting.run(&often, &database.revoker).await);
+    rows.push(Stopped::Waiting.run(&often, &revoker).await);
     proxy.set(Weather::default());
 
     let jumping = Settings { clock_jumps: true, ..settings.clone() };
     rows.push(database.windows("wall clock jumps, black hole", &jumping, &weather(both)).await);
 
-    let few = settings.clone().with_store(|store| with_connections(store, 2));
-    let crowded = Settings { competitors: 10, ..few };
+    let few = Store::Postgres(Postgres { max_connections: 2, ..store });
+    let crowded = Settings { store: few, competitors: 10, ..settings.clone() };
     let table = format!("{}.token_usage", database.schema);
     let locked = Fault::TableLocked { url: url.clone(), table };
     rows.push(database.windows("pool exhausted", &crowded, &locked).await);
@@ -197,20 +203,13 @@ async fn on_postgres(database: Database) -> Vec<Row> {
 
 /// Patroni notices that the primary is gone, and has a standby take its place.
 async fn on_a_cluster() -> Option<Row> {
-    let cluster = match Cluster::start() {
-        Ok(cluster) => cluster,
-        Err(problem) => {
-            assert!(!is_ci(), "{problem}");
-            say(&format!("SKIPPED: the cluster: {problem}"));
-            return None;
-        }
-    };
+    let cluster = or_skip("the cluster", Cluster::start())?;
     let store = postgres(cluster.url(), "api_tokens");
+    // Each of three hosts has a third of the time.
+    let store = Store::Postgres(Postgres { timeout: LONG_TIMEOUT, ..store });
     PostgresOptions::new(cluster.url()).migrate().await.expect("migrate");
     let primary = cluster.node("leader").await;
     let fault = Fault::NodeKilled(cluster, primary);
-    // Each of three hosts has a third of the time.
-    let store = patiently(store);
     let mut rig = Rig::start("failover by Patroni", &settings(store.clone()), &store).await;
     rig.window(Scale::of_this_run().revocations, &fault).await;
     Some(rig.finish().await)
@@ -224,12 +223,12 @@ async fn failover() -> Row {
         let (primary, standby) = tokio::task::spawn_blocking(synchronous_pair).await.expect("two");
         let hosts = format!("127.0.0.1:{},127.0.0.1:{}", primary.port(), standby.port());
         let url = format!("postgres://postgres@{hosts}/postgres?sslmode=disable");
-        let mut database = Database::new(Arc::clone(&primary)).await;
+        let database = Database::new(Arc::clone(&primary)).await;
         let store = postgres(&url, &database.schema);
-        let settings = settings(store.clone());
-        database.revoker = patiently(store);
+        let revoker = Store::Postgres(Postgres { timeout: LONG_TIMEOUT, ..store.clone() });
+        let settings = settings(Store::Postgres(store));
         let fault = Fault::FailedOver(primary, standby);
-        let mut rig = Rig::start("failover to a standby", &settings, &database.revoker).await;
+        let mut rig = Rig::start("failover to a standby", &settings, &revoker).await;
         rig.window(scale.revocations, &fault).await;
         let row = rig.finish().await;
         all = Some(match all {
@@ -254,8 +253,7 @@ fn synchronous_pair() -> (Arc<Server>, Arc<Server>) {
 
 fn in_a_network_of_its_own() -> Vec<Row> {
     if let Some(problem) = network::problem() {
-        assert!(!is_ci(), "no network of its own: {problem}");
-        say(&format!("SKIPPED: dropped packets: {problem}"));
+        skip("dropped packets", &problem);
         return Vec::new();
     }
     let mut child =
@@ -275,7 +273,7 @@ struct Database {
     server: Arc<Server>,
     schema: String,
     /// The revoker's way to it.
-    revoker: Store,
+    revoker: Postgres,
 }
 
 impl Database {
@@ -283,7 +281,7 @@ impl Database {
         let schema = new_schema();
         let url = server.url("postgres");
         PostgresOptions::new(&url).schema(&schema).migrate().await.expect("migrate");
-        let revoker = patiently(postgres(&url, &schema));
+        let revoker = Postgres { timeout: LONG_TIMEOUT, ..postgres(&url, &schema) };
         Self { server, schema, revoker }
     }
 
@@ -291,18 +289,19 @@ impl Database {
         Arc::new(Proxy::start(self.server.port()).await)
     }
 
-    fn settings(&self, port: u16) -> Settings {
+    /// The verifiers' way to it.
+    fn behind(&self, proxy: &Proxy) -> Postgres {
         let options = format!("sslmode=disable&application_name={APPLICATION}");
-        let url = format!("postgres://postgres@127.0.0.1:{port}/postgres?{options}");
-        settings(postgres(&url, &self.schema))
+        let url = format!("postgres://postgres@127.0.0.1:{}/postgres?{options}", proxy.port());
+        postgres(&url, &self.schema)
     }
 
     async fn windows(&self, name: &str, settings: &Settings, fault: &Fault) -> Row {
         let scale = Scale::of_this_run();
         // As the verifiers are: who does not listen is not told either.
-        let notifies = matches!(&settings.store, Store::Postgres { notifications: true, .. });
-        let revoker = self.revoker.clone();
-        let revoker = if notifies { revoker } else { without_notifications(revoker) };
+        let notifications =
+            matches!(&settings.store, Store::Postgres(Postgres { notifications: true, .. }));
+        let revoker = Store::Postgres(Postgres { notifications, ..self.revoker.clone() });
         let mut rig = Rig::start(name, settings, &revoker).await;
         for _ in 0..scale.windows {
             rig.window(scale.revocations, fault).await;
@@ -322,42 +321,13 @@ fn settings(store: Store) -> Settings {
     }
 }
 
-fn postgres(url: &str, schema: &str) -> Store {
-    Store::Postgres {
+fn postgres(url: &str, schema: &str) -> Postgres {
+    Postgres {
         url: url.to_owned(),
         schema: schema.to_owned(),
         max_connections: 10,
         timeout: TIMEOUT,
         notifications: true,
-    }
-}
-
-fn without_notifications(store: Store) -> Store {
-    match store {
-        Store::Postgres { url, schema, max_connections, timeout, .. } => {
-            Store::Postgres { url, schema, max_connections, timeout, notifications: false }
-        }
-        other @ Store::Sqlite(_) => other,
-    }
-}
-
-/// As the revoker is, who must create its tokens on a busy machine, too.
-fn patiently(store: Store) -> Store {
-    match store {
-        Store::Postgres { url, schema, max_connections, notifications, .. } => {
-            let timeout = 5 * TIMEOUT;
-            Store::Postgres { url, schema, max_connections, timeout, notifications }
-        }
-        other @ Store::Sqlite(_) => other,
-    }
-}
-
-fn with_connections(store: Store, max_connections: usize) -> Store {
-    match store {
-        Store::Postgres { url, schema, timeout, notifications, .. } => {
-            Store::Postgres { url, schema, max_connections, timeout, notifications }
-        }
-        other @ Store::Sqlite(_) => other,
     }
 }
 
@@ -392,11 +362,4 @@ impl Stopped {
         assert!(!dawdles || row.spanning > 0, "no verification was stopped");
         row
     }
-}
-
-/// One write call for each line, so that lines are whole.
-fn print(line: &str) {
-    let mut output = std::io::stdout().lock();
-    output.write_all(format!("{line}\n").as_bytes()).expect("print");
-    output.flush().expect("print");
 }

@@ -1,6 +1,7 @@
 //! The conformance suite on every store of this crate, each by its type and erased.
 
 mod postgres_support;
+mod util;
 
 use api_tokens::{DynTokenStore, MemoryStore, SqliteOptions, SqliteStore, conformance_tests};
 use tempfile::TempDir;

@@ -4,10 +4,10 @@
 //! 20,000 of them; 100,000 with `CI=true` in the environment, or as many as `API_TOKENS_FLOOD` says.
 
 mod postgres_support;
+mod util;
 
 use std::{
     future::Future,
-    io::Write,
     pin::pin,
     sync::{
         Arc,
@@ -18,13 +18,14 @@ use std::{
 };
 
 use api_tokens::{
-    Actor, Cache, Changes, Cursor, EventNumber, Found, Issuer, Keyring, ListFilter, MasterKey,
-    NewToken, NumberedEvent, PageKey, PostgresStore, StoreError, Token, TokenId, TokenRecord,
-    TokenStore, Usage, Verifier, VerifyError, WriteBatch, prefix,
+    Cache, Changes, Cursor, EventNumber, Found, Issuer, Keyring, ListFilter, MasterKey,
+    NumberedEvent, PageKey, PostgresStore, StoreError, Token, TokenId, TokenRecord, TokenStore,
+    Usage, Verifier, VerifyError, WriteBatch, prefix,
 };
 use jiff::Timestamp;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use tokio::task::JoinSet;
+use util::{ann, is_ci, new_token, say};
 
 const LOOKUPS: usize = 32;
 /// Attackers at a time: more than may wait for a lookup, and fewer.
@@ -108,22 +109,17 @@ async fn flood(verifier: Verifier<CountingStore>, lookups: &Lookups) {
 fn how_many() -> u64 {
     let from_environment = std::env::var("API_TOKENS_FLOOD").ok();
     from_environment.map_or_else(
-        || if std::env::var_os("CI").is_some_and(|ci| ci == "true") { 100_000 } else { 20_000 },
+        || if is_ci() { 100_000 } else { 20_000 },
         |number| number.parse().expect("a number"),
     )
 }
 
 async fn create(verifier: &Verifier<CountingStore>, count: usize) -> Vec<Token> {
     let issuer = Issuer::new(verifier);
-    let ann: Actor = "ann".parse().expect("an actor");
     let mut tokens = Vec::new();
     for number in 0..count {
-        let new = NewToken::new(
-            "acme".parse().expect("a project"),
-            "ann".parse().expect("an owner"),
-            format!("token {number}").parse().expect("a name"),
-        );
-        tokens.push(issuer.create(new, &ann).await.expect("create").token);
+        let new = new_token(&format!("token {number}"));
+        tokens.push(issuer.create(new, &ann()).await.expect("create").token);
     }
     tokens
 }
@@ -315,9 +311,4 @@ fn resident_memory() -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
     let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
     kibibytes << 10
-}
-
-/// Shows also if the test succeeds, unlike `eprintln!`.
-fn say(line: &str) {
-    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }

@@ -2,10 +2,10 @@
 //! what the formats expect. `tests/data/imported` has what they stored once.
 
 mod import_support;
+mod util;
 
 use std::{
     fs,
-    io::{self, Write},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -13,6 +13,7 @@ use std::{
 use api_tokens::ImportError;
 use import_support::{System, tokens};
 use serde_json::Value;
+use util::or_skip;
 
 const DJANGO_KEYS: &str = include_str!("import_support/django_keys.py");
 const HASHED: &str = include_str!("import_support/hashed.py");
@@ -83,19 +84,6 @@ fn python_hashes() {
         let issued = run(Command::new("python3").args(["-c", HASHED, name]));
         System::new(name).check(&issued);
     }
-}
-
-/// A missing program or registry is no fault of a user's, but it is one of the gate's.
-#[track_caller]
-fn or_skip<T>(what: &str, result: Result<T, String>) -> Option<T> {
-    result
-        .map_err(|problem| {
-            assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{what}: {problem}");
-            // Not `eprintln!`, which shows only if the test fails.
-            let line = format!("SKIPPED: {what}: {problem}\n");
-            io::stderr().write_all(line.as_bytes()).unwrap();
-        })
-        .ok()
 }
 
 /// A virtual environment of its own, kept for the next time.

@@ -10,6 +10,7 @@
 //! ```
 
 mod interleavings_support;
+mod util;
 
 use std::env;
 

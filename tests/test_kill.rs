@@ -4,23 +4,26 @@
 //! This is about the death of a process. That a power failure loses nothing rests on SQLite's
 //! `synchronous = FULL`, which `test_sqlite.rs` cannot show.
 
+mod util;
+
 use std::{
     collections::{HashMap, HashSet},
     env,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
 };
 
 use api_tokens::{
-    Actor, Event, EventKind, Issuer, Keyring, MasterKey, NewToken, SqliteOptions, SqliteStore,
-    Status, Token, TokenId, TokenRecord, TokenStore, Verifier, VerifyError, WriteBatch, prefix,
+    Event, EventKind, Issuer, Keyring, MasterKey, SqliteOptions, SqliteStore, Status, Token,
+    TokenId, TokenRecord, TokenStore, Verifier, VerifyError, WriteBatch, prefix,
 };
 use rand::{
     RngExt, SeedableRng,
     rngs::{ChaCha8Rng, SysRng},
 };
+use util::{ann, new_token, print, say};
 
 const ROUNDS: u32 = 100;
 const DATABASE: &str = "API_TOKENS_KILL_TEST_DATABASE";
@@ -44,27 +47,22 @@ async fn child() {
     for worker in 0..4 {
         let issuer = Issuer::new(&verifier);
         let store = store.clone();
-        let ann: Actor = "ann".parse().expect("an actor");
         tasks.spawn(async move {
             for i in 0_u32.. {
-                let new = NewToken::new(
-                    "acme".parse().expect("a project"),
-                    "ann".parse().expect("an owner"),
-                    format!("token {worker}.{i}").parse().expect("a name"),
-                );
-                let created = issuer.create(new, &ann).await.expect("create");
+                let new = new_token(&format!("token {worker}.{i}"));
+                let created = issuer.create(new, &ann()).await.expect("create");
                 let token = created.token;
-                report(&format!("created {} {}", token.id(), token.expose_secret()));
+                print(&format!("created {} {}", token.id(), token.expose_secret()));
                 if i % 2 == 0 {
-                    report(&format!("revoking {}", token.id()));
-                    issuer.revoke(token.id(), &ann, None).await.expect("revoke");
-                    report(&format!("revoked {}", token.id()));
+                    print(&format!("revoking {}", token.id()));
+                    issuer.revoke(token.id(), &ann(), None).await.expect("revoke");
+                    print(&format!("revoked {}", token.id()));
                 } else {
                     let second = Token::generate(&prefix!("kill"), &mut SysRng).expect("a token");
                     let pair = format!("{} {}", token.id(), second.id());
-                    report(&format!("pairing {pair}"));
+                    print(&format!("pairing {pair}"));
                     store.write(&pairing(created.record, second.id())).await.expect("write");
-                    report(&format!("paired {pair}"));
+                    print(&format!("paired {pair}"));
                 }
             }
         });
@@ -87,13 +85,6 @@ fn pairing(first: TokenRecord, second: TokenId) -> WriteBatch {
         updates: vec![TokenRecord { version: 2, ..first }],
         ..WriteBatch::default()
     }
-}
-
-/// One write call for each line, so that lines are whole.
-fn report(line: &str) {
-    let mut output = std::io::stdout().lock();
-    output.write_all(format!("{line}\n").as_bytes()).expect("report");
-    output.flush().expect("report");
 }
 
 #[derive(Default)]
@@ -206,9 +197,9 @@ async fn acknowledged_changes_survive_a_kill() {
     }
     all.check(&path, "in the end").await;
     let (created, revoked, paired) = (all.created.len(), all.revoked.len(), all.paired.len());
-    eprintln!(
+    say(&format!(
         "{ROUNDS} kills; {created} creations, {revoked} revocations and {paired} batches held"
-    );
+    ));
     // Kills that come before the first change prove nothing.
     assert!(
         created > 100 && revoked > 30 && paired > 30,

@@ -5,6 +5,7 @@
 //! are synchronous whatever the default, the test `postgres` shows.
 
 mod postgres_support;
+mod util;
 
 use std::{
     collections::HashMap,
@@ -16,38 +17,17 @@ use std::{
 };
 
 use api_tokens::{
-    Event, EventKind, Metadata, PostgresOptions, PostgresStore, Revision, Scopes, StoreErrorKind,
-    TokenId, TokenRecord, TokenStore, WriteBatch, prefix,
+    Event, EventKind, PostgresOptions, PostgresStore, Revision, StoreErrorKind, TokenId,
+    TokenRecord, TokenStore, WriteBatch,
 };
 use jiff::Timestamp;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
-use self::postgres_support::Server;
+use postgres_support::Server;
+use util::{id, record, say};
 
 const ROUNDS: u32 = 100;
 const WORKERS: usize = 4;
-
-fn record(id: TokenId, version: u32) -> TokenRecord {
-    TokenRecord {
-        id,
-        prefix: prefix!("kill"),
-        digest: format!("sha256:{}", "A".repeat(43)).parse().expect("a digest"),
-        project: "acme".parse().expect("a project"),
-        name: "a token".parse().expect("a name"),
-        owner: "ann".parse().expect("an owner"),
-        created_by: "ann".parse().expect("a creator"),
-        created_through: None,
-        scopes: Scopes::default(),
-        metadata: Metadata::default(),
-        created_at: Timestamp::UNIX_EPOCH,
-        not_before: None,
-        expires_at: None,
-        disabled: version > 1,
-        revocation: None,
-        rotation: None,
-        version,
-    }
-}
 
 fn event(token: TokenId) -> Event {
     let at = Timestamp::UNIX_EPOCH;
@@ -68,7 +48,7 @@ type All = Arc<Mutex<HashMap<(TokenId, TokenId), Expected>>>;
 fn pairing((first, second): (TokenId, TokenId)) -> WriteBatch {
     WriteBatch {
         inserts: vec![record(second, 1)],
-        updates: vec![record(first, 2)],
+        updates: vec![TokenRecord { disabled: true, ..record(first, 2) }],
         events: vec![event(first), event(second)],
         ..WriteBatch::default()
     }
@@ -76,7 +56,6 @@ fn pairing((first, second): (TokenId, TokenId)) -> WriteBatch {
 
 /// Goes on until the server is gone.
 async fn work(store: PostgresStore, all: All, ids: impl Iterator<Item = usize>, end: &AtomicBool) {
-    let id = |number: usize| -> TokenId { format!("{number:016}").parse().expect("an id") };
     let note = |pair, what: fn(&mut Expected)| {
         what(all.lock().expect("no panic").entry(pair).or_default());
     };
@@ -152,7 +131,7 @@ async fn acknowledged_changes_survive_a_kill_of_the_server() {
     let api_tokens::Changes::Since { changes, .. } = changes else { panic!("a gap") };
     let paired = everything.values().filter(|expected| expected.paired).count();
     let created = everything.values().filter(|expected| expected.created).count();
-    eprintln!("{ROUNDS} kills; {created} creations and {paired} batches held");
+    say(&format!("{ROUNDS} kills; {created} creations and {paired} batches held"));
     assert!(changes.len() >= paired, "a change was not noted");
     assert!(created > 100 && paired > 50, "too few: {created}, {paired}");
 }

@@ -6,11 +6,12 @@
 //! chooses all that happens in it:
 //!
 //! ```sh
-//! API_TOKENS_SIMULATION_REPLAY=17 cargo test --test test_simulation -- --nocapture # its steps
+//! API_TOKENS_SIMULATION_REPLAY=17 cargo test --test test_simulation # its steps
 //! API_TOKENS_SIMULATION_SCHEDULES=1000000 cargo test --release --test test_simulation
 //! ```
 
 mod simulation_support;
+mod util;
 
 use std::{
     env,
@@ -23,6 +24,7 @@ use std::{
 use rand::{TryRng, rngs::SysRng};
 
 use simulation_support::{coverage::Coverage, schedule};
+use util::say;
 
 /// More where that is fast: `.ci/run` has it built with optimization.
 const SCHEDULES: u64 = if cfg!(debug_assertions) { 3_000 } else { 100_000 };
@@ -35,10 +37,12 @@ fn no_verification_is_further_behind_than_promised() {
     }
     let schedules = number("SCHEDULES").unwrap_or(SCHEDULES);
     let first = number("SEED").unwrap_or_else(|| SysRng.try_next_u64().expect("a seed") >> 16);
-    eprintln!("API_TOKENS_SIMULATION_SEED={first}");
+    say(&format!("API_TOKENS_SIMULATION_SEED={first}"));
     let begun = Instant::now();
     let coverage = run(first, schedules);
-    eprintln!("{schedules} schedules in {} s:\n{coverage}", begun.elapsed().as_secs());
+    say(&format!("{schedules} schedules in {} s", begun.elapsed().as_secs()));
+    // Long: for who asks for it with `--nocapture`, and if the test fails.
+    eprintln!("{coverage}");
     if schedules >= SCHEDULES {
         let rare = coverage.rare(schedules, 500);
         assert!(rare.is_empty(), "too rare to show anything: {rare:?}");
@@ -67,7 +71,9 @@ fn run(first: u64, schedules: u64) -> Coverage {
                 Ok(seen) => coverage.add(&seen),
                 Err(panic) => {
                     has_failed.store(true, Ordering::Relaxed);
-                    eprintln!("failed: API_TOKENS_SIMULATION_REPLAY={seed}, after {number} others");
+                    say(&format!(
+                        "failed: API_TOKENS_SIMULATION_REPLAY={seed}, after {number} others"
+                    ));
                     std::panic::resume_unwind(panic);
                 }
             }

@@ -1,6 +1,8 @@
 //! What the SQLite store promises beyond the contract: files, tables, migrations, several
 //! connections, and errors.
 
+mod util;
+
 use std::{
     path::Path,
     task::{Context, Waker},
@@ -8,13 +10,14 @@ use std::{
 };
 
 use api_tokens::{
-    Actor, Changes, Event, EventKind, Issuer, Keyring, ListFilter, NewToken, PageKey,
-    SqliteOptions, SqliteStore, StoreError, StoreErrorKind, Token, TokenId, TokenRecord,
-    TokenStore, Usage, Verifier, VerifyError, WriteBatch, prefix,
+    Changes, Event, EventKind, Issuer, Keyring, ListFilter, PageKey, SqliteOptions, SqliteStore,
+    StoreError, StoreErrorKind, Token, TokenId, TokenRecord, TokenStore, Usage, Verifier,
+    VerifyError, WriteBatch, prefix,
 };
 use jiff::Timestamp;
 use rusqlite::Connection;
 use tempfile::TempDir;
+use util::{ann, new_token};
 
 struct Fixture {
     directory: TempDir,
@@ -49,18 +52,6 @@ impl Fixture {
 fn issuer(store: SqliteStore) -> (Issuer<SqliteStore>, Verifier<SqliteStore>) {
     let verifier = Verifier::new(prefix!("acme_live"), &Keyring::unkeyed(), store);
     (Issuer::new(&verifier), verifier)
-}
-
-fn new_token(name: &str) -> NewToken {
-    NewToken::new(
-        "acme".parse().expect("a project"),
-        "ann".parse().expect("an owner"),
-        name.parse().expect("a name"),
-    )
-}
-
-fn ann() -> Actor {
-    "ann".parse().expect("an actor")
 }
 
 async fn create(issuer: &Issuer<SqliteStore>) -> Token {

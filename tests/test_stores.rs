@@ -2,6 +2,7 @@
 //! of a batch, and how many changes and events are kept.
 
 mod postgres_support;
+mod util;
 
 use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -9,10 +10,11 @@ use std::{
 };
 
 use api_tokens::{
-    Changes, Cursor, DynTokenStore, Event, EventKind, ListFilter, MemoryStore, Metadata, Revision,
-    Scopes, SqliteOptions, TokenId, TokenRecord, TokenStore, Usage, WriteBatch, prefix,
+    Changes, Cursor, DynTokenStore, Event, EventKind, ListFilter, MemoryStore, Revision,
+    SqliteOptions, TokenId, TokenStore, Usage, WriteBatch,
 };
 use jiff::Timestamp;
+use util::record;
 
 /// How long writers and readers race, and how often each must have its turn, whatever that takes.
 const FOR: Duration = Duration::from_millis(500);
@@ -29,28 +31,6 @@ fn run<F: Future>(future: F) -> F::Output {
 /// Ids that begin differently, since a store may have a lock for each beginning.
 fn ids() -> Vec<TokenId> {
     ('a'..='p').map(|first| first.to_string().repeat(16).parse().expect("an id")).collect()
-}
-
-fn record(id: TokenId, version: u32) -> TokenRecord {
-    TokenRecord {
-        id,
-        prefix: prefix!("test"),
-        digest: format!("sha256:{}", "A".repeat(43)).parse().expect("a digest"),
-        project: "acme".parse().expect("a project"),
-        name: "a token".parse().expect("a name"),
-        owner: "ann".parse().expect("an owner"),
-        created_by: "ann".parse().expect("a creator"),
-        created_through: None,
-        scopes: Scopes::default(),
-        metadata: Metadata::default(),
-        created_at: Timestamp::UNIX_EPOCH,
-        not_before: None,
-        expires_at: None,
-        disabled: false,
-        revocation: None,
-        rotation: None,
-        version,
-    }
 }
 
 fn event(token: TokenId) -> Event {

@@ -55,14 +55,9 @@ pub(crate) enum Lasting {
 }
 
 impl Fault {
-    /// Whether the verifiers cannot reach the store from one moment to the next, so that they go by what
-    /// is in memory for about as long as they may.
-    pub(crate) fn cuts_off(&self) -> bool {
-        match self {
-            Self::None | Self::ListenersTerminated(_) | Self::FileLocked(_) => false,
-            Self::Weather(_, weather) => weather.is_stopped(),
-            _ => true,
-        }
+    /// Whether the history goes on elsewhere, so that the verifiers must forget all that is in memory.
+    pub(crate) fn changes_history(&self) -> bool {
+        matches!(self, Self::FailedOver(..) | Self::NodeKilled(..))
     }
 
     /// Returns when it has happened.

@@ -9,7 +9,7 @@ pub(crate) mod seen;
 pub(crate) mod table;
 pub(crate) mod verifying;
 
-use std::{io::Write, time::Duration};
+use std::time::Duration;
 
 use api_tokens::{Clock, Keyring, MasterKey, SystemClock};
 
@@ -21,14 +21,4 @@ pub(crate) fn now() -> Duration {
 pub(crate) fn keyring() -> Keyring {
     let key: Vec<u8> = (0..32).collect();
     Keyring::new(MasterKey::from_bytes(&key).expect("a key"))
-}
-
-/// Shows also if the test succeeds, unlike `eprintln!`.
-pub(crate) fn say(line: &str) {
-    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
-}
-
-/// Whether what is missing on this machine must not be missing.
-pub(crate) fn is_ci() -> bool {
-    std::env::var_os("CI").is_some_and(|ci| ci == "true")
 }

@@ -37,11 +37,6 @@ pub(crate) enum Flow {
 }
 
 impl Weather {
-    /// Whether no call is answered.
-    pub(crate) fn is_stopped(&self) -> bool {
-        [self.to_server, self.from_server].iter().any(|flow| matches!(flow, Flow::Stopped))
-    }
-
     fn to_client(self, is_listener: bool) -> Flow {
         match self.to_listener {
             Flow::Free => self.from_server,

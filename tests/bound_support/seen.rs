@@ -23,7 +23,6 @@ pub(crate) struct Times {
 /// Of one token, while several verify it.
 #[derive(Debug)]
 pub(crate) struct Seen {
-    from_memory: AtomicU64,
     last_from_memory: AtomicU64,
     last_begun: AtomicU64,
     last_checked: AtomicU64,
@@ -31,7 +30,7 @@ pub(crate) struct Seen {
     first_revoked: AtomicU64,
     last_revoked: AtomicU64,
     outages: AtomicU64,
-    first_outage: AtomicU64,
+    lease_left: AtomicU64,
     came_back: AtomicU64,
     unexpected: Mutex<Option<String>>,
 }
@@ -46,8 +45,8 @@ pub(crate) struct Summary {
     /// When the first refusal because of the revocation had ended.
     pub(crate) first_revoked: Option<Duration>,
     pub(crate) outages: u64,
-    /// When the first outage had begun.
-    pub(crate) first_outage: Option<Duration>,
+    /// The most that was left of the lease when memory was not enough to accept it.
+    pub(crate) lease_left: Option<Duration>,
     /// How many acceptances began after a refusal had ended.
     pub(crate) came_back: u64,
     /// A refusal of another kind.
@@ -57,7 +56,6 @@ pub(crate) struct Summary {
 impl Seen {
     pub(crate) fn new() -> Self {
         Self {
-            from_memory: AtomicU64::new(0),
             last_from_memory: AtomicU64::new(0),
             last_begun: AtomicU64::new(0),
             last_checked: AtomicU64::new(0),
@@ -65,7 +63,7 @@ impl Seen {
             first_revoked: AtomicU64::new(u64::MAX),
             last_revoked: AtomicU64::new(0),
             outages: AtomicU64::new(0),
-            first_outage: AtomicU64::new(u64::MAX),
+            lease_left: AtomicU64::new(0),
             came_back: AtomicU64::new(0),
             unexpected: Mutex::default(),
         }
@@ -84,7 +82,6 @@ impl Seen {
                 self.last_checked.fetch_max(nanoseconds(checked), Relaxed);
                 self.last_ended.fetch_max(nanoseconds(ended), Relaxed);
                 if from_memory {
-                    self.from_memory.fetch_add(1, Relaxed);
                     self.last_from_memory.fetch_max(nanoseconds(begun), Relaxed);
                 }
                 if nanoseconds(begun) > self.first_revoked.load(Relaxed) {
@@ -97,7 +94,6 @@ impl Seen {
             }
             Err(VerifyError::Outage(_)) => {
                 self.outages.fetch_add(1, Relaxed);
-                self.first_outage.fetch_min(nanoseconds(begun), Relaxed);
             }
             Err(error) => {
                 *self.unexpected.lock().expect("no panic") = Some(error.to_string());
@@ -105,15 +101,15 @@ impl Seen {
         }
     }
 
-    /// Whether it has been accepted from memory a few times.
-    pub(crate) fn is_warm(&self) -> bool {
-        self.from_memory.load(Relaxed) > 2
+    /// It was not accepted from memory when so much was left of the lease.
+    pub(crate) fn note_miss(&self, lease_left: Duration) {
+        self.lease_left.fetch_max(nanoseconds(lease_left), Relaxed);
     }
 
-    /// Those while the verifier was starting.
+    /// Outages and misses while the verifier was starting.
     pub(crate) fn forget_outages(&self) {
         self.outages.store(0, Relaxed);
-        self.first_outage.store(u64::MAX, Relaxed);
+        self.lease_left.store(0, Relaxed);
     }
 
     pub(crate) fn is_from_memory_since(&self, instant: Duration) -> bool {
@@ -137,7 +133,7 @@ impl Seen {
             last_ended: last(&self.last_ended),
             first_revoked: first(&self.first_revoked),
             outages: self.outages.load(Relaxed),
-            first_outage: first(&self.first_outage),
+            lease_left: last(&self.lease_left),
             came_back: self.came_back.load(Relaxed),
             unexpected: self.unexpected.lock().expect("no panic").clone(),
         }

@@ -3,7 +3,6 @@
 
 use std::{
     cell::Cell,
-    io::Write,
     pin::Pin,
     sync::{
         Arc, Mutex,
@@ -14,8 +13,8 @@ use std::{
 };
 
 use api_tokens::{
-    Cache, Clock, DynTokenStore, PostgresOptions, SqliteOptions, SystemClock, TokenStore, Verified,
-    Verifier, VerifyError, prefix,
+    Cache, CacheHealth, Clock, DynTokenStore, PostgresOptions, SqliteOptions, SystemClock,
+    TokenStore, Verified, Verifier, VerifyError, prefix,
 };
 use jiff::{SignedDuration, Timestamp};
 use rand::{
@@ -28,6 +27,7 @@ use super::{
     keyring, now,
     seen::{Seen, Summary, Times},
 };
+use crate::util::print;
 
 pub(crate) const SETTINGS: &str = "API_TOKENS_BOUND_TEST_SETTINGS";
 
@@ -47,14 +47,17 @@ pub(crate) struct Settings {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Store {
-    Postgres {
-        url: String,
-        schema: String,
-        max_connections: usize,
-        timeout: Duration,
-        notifications: bool,
-    },
+    Postgres(Postgres),
     Sqlite(std::path::PathBuf),
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Postgres {
+    pub(crate) url: String,
+    pub(crate) schema: String,
+    pub(crate) max_connections: usize,
+    pub(crate) timeout: Duration,
+    pub(crate) notifications: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -86,21 +89,15 @@ pub(crate) struct Report {
 /// Tells an answer apart from what the test harness prints.
 pub(crate) const MARK: &str = "answer ";
 
-impl Settings {
-    pub(crate) fn with_store(self, change: impl FnOnce(Store) -> Store) -> Self {
-        Self { store: change(self.store), ..self }
-    }
-}
-
 impl Store {
     pub(crate) async fn open(&self) -> DynTokenStore {
         match self {
-            Self::Postgres { url, schema, max_connections, timeout, notifications } => {
-                let options = PostgresOptions::new(url)
-                    .schema(schema)
-                    .max_connections(*max_connections)
-                    .timeout(*timeout)
-                    .notifications(*notifications);
+            Self::Postgres(postgres) => {
+                let options = PostgresOptions::new(&postgres.url)
+                    .schema(&postgres.schema)
+                    .max_connections(postgres.max_connections)
+                    .timeout(postgres.timeout)
+                    .notifications(postgres.notifications);
                 // The machine may be busy, and a verifier's timeout is short.
                 for _ in 0..10 {
                     if let Ok(store) = options.open().await {
@@ -190,6 +187,7 @@ impl Verifying {
     async fn perform(&self, command: Command) -> Answer {
         match command {
             Command::Verify { doomed, living } => {
+                let told = now();
                 let subjects = |tokens: Vec<String>| {
                     let subject = |token| {
                         let is_waiting = AtomicBool::new(false);
@@ -204,7 +202,11 @@ impl Verifying {
                 };
                 self.begin(batch);
                 let batch = self.batch();
-                self.wait(|| batch.subjects().all(|subject| subject.seen.is_warm())).await;
+                // A poll before that may yet find that they were created, and forget them once more.
+                self.wait(|| self.last_poll() > told).await;
+                let since = now();
+                let is_warm = |subject: &Arc<Subject>| subject.seen.is_from_memory_since(since);
+                self.wait(|| batch.subjects().all(is_warm)).await;
                 batch.subjects().for_each(|subject| subject.seen.forget_outages());
                 Answer::Warm
             }
@@ -244,10 +246,25 @@ impl Verifying {
 
     /// Waits until this is so, and the cache is in use. Whoever asked gives up if that takes too long.
     async fn wait(&self, is_so: impl Fn() -> bool) {
-        let is_ready = || self.verifier.cache_health().is_some_and(|health| health.is_ready());
-        while !(is_so() && is_ready()) {
+        while !(is_so() && self.health().is_ready()) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
+    }
+
+    fn health(&self) -> CacheHealth {
+        self.verifier.cache_health().expect("a cache")
+    }
+
+    /// When the last poll began that has returned, or a little earlier.
+    fn last_poll(&self) -> Duration {
+        let before = now();
+        self.health().feed_age.map_or(Duration::ZERO, |age| before.saturating_sub(age))
+    }
+
+    /// When the lease ends, or a little earlier.
+    fn lease(&self) -> Duration {
+        let before = now();
+        before + self.health().lease_left
     }
 
     /// On a thread of its own: what is in memory is decided here, and what waits for the store goes
@@ -261,8 +278,9 @@ impl Verifying {
         let mut rng = ChaCha8Rng::seed_from_u64(u64::from(std::process::id()));
         loop {
             let (batch, begun) = (self.batch(), now());
+            let lease = self.lease();
             for subject in batch.subjects() {
-                self.begin_to_verify(subject, &batch, runtime);
+                self.begin_to_verify(subject, &batch, lease, runtime);
             }
             // The server and the others need the processor, too. Now and then there is no pause.
             let pause = now().saturating_sub(begun).clamp(SHORTEST, LONGEST);
@@ -276,6 +294,7 @@ impl Verifying {
         &self,
         subject: &Arc<Subject>,
         batch: &Arc<Batch>,
+        lease: Duration,
         runtime: &tokio::runtime::Handle,
     ) {
         if subject.is_waiting.load(Relaxed) {
@@ -283,8 +302,16 @@ impl Verifying {
         }
         let mut verification = self.verification(subject);
         let mut context = Context::from_waker(Waker::noop());
-        match verification.as_mut().poll(&mut context) {
-            Poll::Ready((times, result)) => self.note(batch, subject, times, true, &result),
+        let polled = verification.as_mut().poll(&mut context);
+        if !matches!(polled, Poll::Ready((_, Ok(_)))) {
+            // The lease was there when the verification began; and what is left of it now, was left
+            // when the verification looked into the memory, however slow the machine is.
+            subject.seen.note_miss(lease.saturating_sub(now()));
+        }
+        match polled {
+            Poll::Ready((times, result)) => {
+                note(batch, subject, times, self.max_staleness, true, &result);
+            }
             Poll::Pending => {
                 subject.is_waiting.store(true, Relaxed);
                 let (batch, subject) = (Arc::clone(batch), Arc::clone(subject));
@@ -307,17 +334,6 @@ impl Verifying {
             let checked = LAST_READ.get();
             (Times { begun, checked, ended: now() }, result)
         })
-    }
-
-    fn note(
-        &self,
-        batch: &Batch,
-        subject: &Subject,
-        times: Times,
-        from_memory: bool,
-        result: &Result<Verified, VerifyError>,
-    ) {
-        note(batch, subject, times, self.max_staleness, from_memory, result);
     }
 }
 
@@ -375,11 +391,4 @@ async fn compete(store: DynTokenStore) {
         let _ = store.usage(&[id]).await;
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-}
-
-/// One write call for each line, so that lines are whole.
-fn print(line: &str) {
-    let mut output = std::io::stdout().lock();
-    output.write_all(format!("{line}\n").as_bytes()).expect("print");
-    output.flush().expect("print");
 }

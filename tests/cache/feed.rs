@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::{HeldStore, Node, ann, is_outage};
+use crate::{HeldStore, Node, ann, is_outage, new_token};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -30,12 +30,7 @@ async fn a_hint_makes_the_next_poll_come_at_once() {
     let issuer = Issuer::new(&other);
     let serving = async {
         for _ in 0..3 {
-            let new = api_tokens::NewToken::new(
-                "acme".parse().unwrap(),
-                "ann".parse().unwrap(),
-                "a token".parse().unwrap(),
-            );
-            let token = issuer.create(new, &ann()).await.unwrap().token;
+            let token = issuer.create(new_token("a token"), &ann()).await.unwrap().token;
             while !verifier.cache_health().unwrap().is_ready() {
                 sleep(Duration::from_millis(1)).await;
             }
@@ -126,12 +121,8 @@ async fn a_node_recovers_by_itself() {
         .max_staleness(Duration::from_millis(50))
         .poll_interval(Duration::from_millis(5));
     let (verifier, background) = builder.cache(brief).build();
-    let new = api_tokens::NewToken::new(
-        "acme".parse().unwrap(),
-        "ann".parse().unwrap(),
-        "a token".parse().unwrap(),
-    );
-    let token = Issuer::new(&verifier).create(new, &ann()).await.unwrap().token;
+    let issuer = Issuer::new(&verifier);
+    let token = issuer.create(new_token("a token"), &ann()).await.unwrap().token;
     let text = token.expose_secret().as_bytes();
     let serving = async {
         for _ in 0..3 {

@@ -6,14 +6,18 @@ mod feed;
 mod store;
 mod watch;
 
+#[path = "../util/mod.rs"]
+mod util;
+
 use std::time::Duration;
 
 use api_tokens::{
-    Actor, Background, Cache, Issuer, Keyring, MasterKey, NewToken, Token, Verified, Verifier,
-    VerifyError, prefix, testing::ManualClock,
+    Background, Cache, Issuer, Keyring, MasterKey, Token, Verified, Verifier, VerifyError, prefix,
+    testing::ManualClock,
 };
 use jiff::SignedDuration;
 use store::HeldStore;
+use util::{ann, new_token};
 
 const STALENESS: Duration = Duration::from_secs(1);
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
@@ -46,12 +50,7 @@ impl Node {
     }
 
     async fn create(&self) -> Token {
-        let new = NewToken::new(
-            "acme".parse().expect("a project"),
-            "ann".parse().expect("an owner"),
-            "a token".parse().expect("a name"),
-        );
-        self.issuer.create(new, &ann()).await.expect("create").token
+        self.issuer.create(new_token("a token"), &ann()).await.expect("create").token
     }
 
     async fn revoke(&self, token: &Token) {
@@ -80,10 +79,6 @@ impl Node {
     async fn poll(&self) {
         self.background.poll_changes().await.expect("poll");
     }
-}
-
-fn ann() -> Actor {
-    "ann".parse().expect("a name")
 }
 
 fn is_outage(result: &Result<Verified, VerifyError>) -> bool {

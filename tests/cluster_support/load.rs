@@ -11,10 +11,12 @@ use std::{
 };
 
 use api_tokens::{
-    Actor, Changes, Cursor, Issuer, IssuerError, NewToken, Status, StoreErrorKind, TokenId,
-    TokenStore, Verifier, VerifyError,
+    Changes, Cursor, Issuer, IssuerError, Status, StoreErrorKind, TokenId, TokenStore, Verifier,
+    VerifyError,
 };
 use tokio::task::JoinSet;
+
+use crate::util::{ann, new_token};
 
 const WRITERS: usize = 4;
 /// Between two turns of a writer, so that there are not more tokens than can be checked soon.
@@ -173,19 +175,13 @@ impl Ledger {
 }
 
 async fn write<S: TokenStore>(ledger: Arc<Ledger>, issuer: Issuer<S>) {
-    let ann: Actor = "ann".parse().expect("an actor");
     let acknowledge = || lock(&ledger.acknowledged).push(Instant::now());
     for turn in 0_u32.. {
         if ledger.is_stopped() {
             return;
         }
         tokio::time::sleep(WRITERS_PAUSE).await;
-        let new = NewToken::new(
-            "acme".parse().expect("a project"),
-            "ann".parse().expect("an owner"),
-            "a token".parse().expect("a name"),
-        );
-        let created = match issuer.create(new, &ann).await {
+        let created = match issuer.create(new_token("a token"), &ann()).await {
             Ok(created) => created,
             Err(error) => {
                 ledger.note(&error);
@@ -209,7 +205,7 @@ async fn write<S: TokenStore>(ledger: Arc<Ledger>, issuer: Issuer<S>) {
         };
         change(|entry| entry.revoking = Some(Instant::now()));
         // Whether it happened is not known after an outage, so it is asked for again.
-        while let Err(error) = issuer.revoke(id, &ann, None).await {
+        while let Err(error) = issuer.revoke(id, &ann(), None).await {
             ledger.note(&error);
             if !matches!(error, IssuerError::Store(_)) {
                 return;

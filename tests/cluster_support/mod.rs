@@ -5,7 +5,7 @@ pub(crate) mod observer;
 
 use std::{
     collections::HashMap,
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, Read},
     path::PathBuf,
     process::{Child, ChildStdin, Command, Stdio},
     time::{Duration, Instant},
@@ -13,6 +13,8 @@ use std::{
 
 use serde::Deserialize;
 use tempfile::TempDir;
+
+use crate::util::say;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster_support/cluster");
 /// The exit code of the script if a package is missing.
@@ -123,8 +125,8 @@ impl Cluster {
         node.unwrap_or_else(|| panic!("no {role}: {nodes:?}")).name.clone()
     }
 
-    /// Waits until there are a primary and these standbys, which follow it: a primary that was replaced
-    /// and has not noticed is a running `replica`, too, but on an older timeline.
+    /// Waits until there are a primary and these standbys, which follow it: an old primary that has not
+    /// noticed is a running `replica`, too, but on an older timeline.
     pub(crate) async fn wait_for(&self, standbys: [&str; 2]) {
         let begin = Instant::now();
         loop {
@@ -158,9 +160,4 @@ impl Drop for Cluster {
             say(&format!("the logs are in {}", kept.display()));
         }
     }
-}
-
-/// Shows also if the test succeeds, unlike `eprintln!`.
-pub(crate) fn say(line: &str) {
-    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }

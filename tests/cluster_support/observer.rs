@@ -51,7 +51,8 @@ impl Observer {
         url: &str,
         keyring: &Keyring,
         tokens: &Arc<[Token]>,
-        (confirmed, cache): (bool, Cache),
+        confirmed: bool,
+        cache: Cache,
     ) -> Self {
         let options = PostgresOptions::new(&format!("{url}&application_name={name}"))
             .timeout(TIMEOUT)

@@ -3,7 +3,6 @@
 use std::{
     collections::HashMap,
     env,
-    io::Write,
     path::{Path, PathBuf},
     process::Stdio,
     sync::{Arc, Mutex},
@@ -17,6 +16,7 @@ use tokio::{
 };
 
 use super::act::{Job, Outcome, open, perform};
+use crate::util::print;
 
 const DATABASE: &str = "API_TOKENS_INTERLEAVINGS_TEST_DATABASE";
 
@@ -111,11 +111,4 @@ pub(crate) async fn serve() {
         }
     }
     performances.join_all().await;
-}
-
-/// One write call for each line, so that lines are whole.
-fn print(line: &str) {
-    let mut output = std::io::stdout().lock();
-    output.write_all(format!("{line}\n").as_bytes()).expect("print");
-    output.flush().expect("print");
 }

@@ -18,6 +18,7 @@ use super::{
     other::Other,
     pair::{Pair, Side, Tally},
 };
+use crate::util::say;
 
 /// How many pairs are under way at a time: their writes share transactions.
 const AT_ONCE: usize = 128;
@@ -39,7 +40,7 @@ impl Scenario {
 /// Runs so many pairs, each scenario in turn, prints what came first how often, and fails if one
 /// of two always did.
 pub(crate) async fn run(scenarios: &'static [Scenario], seed: u64, pairs: u64) {
-    eprintln!("API_TOKENS_INTERLEAVINGS_SEED={seed}");
+    say(&format!("API_TOKENS_INTERLEAVINGS_SEED={seed}"));
     let begun = Instant::now();
     let directory = directory();
     let path = directory.path().join("tokens.db");
@@ -64,10 +65,12 @@ pub(crate) async fn run(scenarios: &'static [Scenario], seed: u64, pairs: u64) {
     for (Scenario { jobs: [first, second], .. }, tally) in &scenarios {
         let [first_won, second_won] = tally.won();
         let retried = tally.conflicts.load(Ordering::Relaxed);
-        eprintln!("{first} {first_won} : {second_won} {second}; {retried} conflicts");
+        say(&format!("{first} {first_won} : {second_won} {second}; {retried} conflicts"));
         conflicts += retried;
     }
-    eprintln!("{pairs} pairs in {took} s; {conflicts} writes came too late and were planned again");
+    say(&format!(
+        "{pairs} pairs in {took} s; {conflicts} writes came too late and were planned again"
+    ));
     // What always comes in one order has not been interleaved.
     let fewest = pairs / u64::try_from(scenarios.len()).expect("a small number") / 20;
     for (Scenario { jobs, .. }, tally) in &scenarios {

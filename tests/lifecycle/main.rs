@@ -16,22 +16,23 @@ mod usage;
 
 #[path = "../postgres_support/mod.rs"]
 mod postgres_support;
+#[path = "../util/mod.rs"]
+mod util;
 
 use std::{
-    pin::pin,
     sync::{Arc, Mutex},
-    task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use api_tokens::{
     Actor, Background, Cache, Clock, DynTokenStore, Event, EventKind, EventSink, Issuer, Keyring,
-    MasterKey, MemoryStore, NewToken, SqliteOptions, Status, Token, TokenRecord, Verifier,
-    VerifierBuilder, VerifyError, prefix, testing::ManualClock,
+    MasterKey, MemoryStore, SqliteOptions, Status, Token, TokenRecord, Verifier, VerifierBuilder,
+    VerifyError, prefix, testing::ManualClock,
 };
 use jiff::{SignedDuration, Timestamp};
 use rand::{SeedableRng, rngs::ChaCha20Rng};
 use tempfile::TempDir;
+use util::{ann, at_once, new_token};
 
 type Store = DynTokenStore;
 
@@ -69,9 +70,7 @@ impl Service {
 
     /// Begins a lease. A store in memory is never waited for.
     fn poll(&self) {
-        let mut context = Context::from_waker(Waker::noop());
-        let polled = pin!(self.background.poll_changes()).poll(&mut context);
-        assert!(matches!(polled, Poll::Ready(Ok(()))), "{polled:?}");
+        at_once(self.background.poll_changes()).expect("poll");
     }
 
     async fn create(&self, name: &str) -> (Token, TokenRecord) {
@@ -169,10 +168,6 @@ impl EventSink for Events {
     }
 }
 
-fn ann() -> Actor {
-    "ann".parse().expect("a name")
-}
-
 fn start() -> Timestamp {
     "2026-01-01T00:00:00Z".parse().expect("a time")
 }
@@ -180,14 +175,6 @@ fn start() -> Timestamp {
 fn key(number: u8) -> MasterKey {
     let bytes: Vec<u8> = (0..32).map(|i: u8| i.wrapping_mul(7).wrapping_add(number)).collect();
     MasterKey::from_bytes(&bytes).expect("a key")
-}
-
-fn new_token(name: &str) -> NewToken {
-    NewToken::new(
-        "acme".parse().expect("a project"),
-        "ann".parse().expect("an owner"),
-        name.parse().expect("a name"),
-    )
 }
 
 const fn seconds(number: i64) -> SignedDuration {

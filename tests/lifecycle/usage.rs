@@ -226,7 +226,6 @@ async fn a_million_verifications_cause_a_write_per_token_and_interval() {
         clock.advance(seconds(1));
     }
     let written = store.written.load(Ordering::SeqCst);
-    println!("{written} usages written for {} verifications", TOKENS * SECONDS);
     assert_eq!(written, 3 * TOKENS);
     background.flush().await.unwrap();
     assert_eq!(store.written.load(Ordering::SeqCst), 4 * TOKENS);

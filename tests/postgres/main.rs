@@ -14,15 +14,19 @@ mod writes;
 
 #[path = "../postgres_support/mod.rs"]
 mod postgres_support;
+#[path = "../util/mod.rs"]
+mod util;
 
 use api_tokens::{
-    Actor, Changes, Cursor, Issuer, Keyring, Metadata, NewToken, PostgresOptions, PostgresStore,
-    Scopes, Token, TokenId, TokenRecord, TokenStore, Usage, Verifier, VerifyError, WriteBatch,
-    prefix,
+    Changes, Cursor, Issuer, Keyring, PostgresOptions, PostgresStore, Token, TokenId, TokenRecord,
+    TokenStore, Usage, Verifier, VerifyError, WriteBatch, prefix,
 };
 use jiff::Timestamp;
 
-use self::postgres_support::{Server, new_schema, options, shared, sql};
+use self::{
+    postgres_support::{Server, new_schema, options, shared, sql},
+    util::{ann, id, new_token, record},
+};
 
 /// A schema of its own on the shared server, with tables.
 struct Fixture {
@@ -57,17 +61,8 @@ fn issuer(store: &PostgresStore) -> (Issuer<PostgresStore>, Verifier<PostgresSto
     (Issuer::new(&verifier), verifier)
 }
 
-fn ann() -> Actor {
-    "ann".parse().expect("an actor")
-}
-
 async fn create(issuer: &Issuer<PostgresStore>) -> Token {
-    let new = NewToken::new(
-        "acme".parse().expect("a project"),
-        "ann".parse().expect("an owner"),
-        "a token".parse().expect("a name"),
-    );
-    issuer.create(new, &ann()).await.expect("create").token
+    issuer.create(new_token("a token"), &ann()).await.expect("create").token
 }
 
 async fn is_accepted(verifier: &Verifier<PostgresStore>, token: &Token) -> bool {
@@ -75,32 +70,6 @@ async fn is_accepted(verifier: &Verifier<PostgresStore>, token: &Token) -> bool 
         Ok(_) => true,
         Err(VerifyError::NotActive { .. }) => false,
         Err(error) => panic!("{error}"),
-    }
-}
-
-fn id(number: usize) -> TokenId {
-    format!("{number:016}").parse().expect("an id")
-}
-
-fn record(id: TokenId, version: u32) -> TokenRecord {
-    TokenRecord {
-        id,
-        prefix: prefix!("test"),
-        digest: format!("sha256:{}", "A".repeat(43)).parse().expect("a digest"),
-        project: "acme".parse().expect("a project"),
-        name: "a token".parse().expect("a name"),
-        owner: "ann".parse().expect("an owner"),
-        created_by: "ann".parse().expect("a creator"),
-        created_through: None,
-        scopes: Scopes::default(),
-        metadata: Metadata::default(),
-        created_at: Timestamp::UNIX_EPOCH,
-        not_before: None,
-        expires_at: None,
-        disabled: false,
-        revocation: None,
-        rotation: None,
-        version,
     }
 }
 

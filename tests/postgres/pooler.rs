@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::*;
+use super::{util::or_skip, *};
 
 struct Pooler {
     process: Child,
@@ -20,11 +20,7 @@ impl Pooler {
         let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"]
             .into_iter()
             .find(|path| fs::exists(path).unwrap_or(false));
-        let Some(program) = program else {
-            assert!(std::env::var_os("CI").is_none(), "PgBouncer is not installed");
-            eprintln!("skipped: PgBouncer is not installed");
-            return None;
-        };
+        let program = or_skip("tests behind PgBouncer", program.ok_or("it is not installed"))?;
         let directory = tempfile::tempdir().expect("a temporary directory");
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("its number").port();

@@ -22,6 +22,8 @@ use std::{
 
 use api_tokens::{PostgresOptions, PostgresStore};
 
+use crate::util::or_skip;
+
 /// A role that has a password. All others are trusted.
 pub const GUARDED: (&str, &str) = ("guarded", "tr0ub4dor");
 
@@ -232,11 +234,11 @@ impl Server {
     }
 
     fn prepare() -> Option<Self> {
-        let Some(binaries) = binaries() else {
-            assert!(std::env::var_os("CI").is_none(), "PostgreSQL is not installed");
-            eprintln!("skipped: PostgreSQL is not installed");
-            return None;
-        };
+        // Said once, not by each test.
+        static BINARIES: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
+            or_skip("tests on PostgreSQL", binaries().ok_or("it is not installed"))
+        });
+        let binaries = BINARIES.clone()?;
         let directory = tempfile::tempdir().expect("a temporary directory").keep();
         let is_root = fs::metadata("/proc/self")
             .is_ok_and(|metadata| std::os::unix::fs::MetadataExt::uid(&metadata) == 0);
@@ -339,8 +341,8 @@ fn user(name: &str) -> Option<(u32, u32)> {
 
 fn signal(signal: &str, pids: &[u32]) {
     let pids = pids.iter().map(u32::to_string);
-    // Some may have ended by themselves.
-    let _ = Command::new("kill").arg(signal).args(pids).stderr(Stdio::null()).status();
+    // Some may have ended by themselves, so that its exit code says nothing.
+    Command::new("kill").arg(signal).args(pids).stderr(Stdio::null()).status().expect("run kill");
 }
 
 fn children(pid: u32) -> Vec<u32> {

@@ -4,8 +4,7 @@ use std::{
 };
 
 use api_tokens::{
-    Actor, Edit, Import, ImportedDigest, IssuerError, NewToken, Rotate, StoreErrorKind, Token,
-    TokenRecord,
+    Actor, Edit, Import, ImportedDigest, IssuerError, Rotate, StoreErrorKind, Token, TokenRecord,
 };
 use jiff::SignedDuration;
 use rand::RngExt;
@@ -15,6 +14,7 @@ use super::{
     node::{Known, Node, imported},
     world::{magnitude, spread},
 };
+use crate::util::new_token;
 
 /// The tokens that clients have, whichever node they go to.
 #[derive(Clone)]
@@ -170,7 +170,7 @@ impl Node {
         let has_room = tokens.list().len() < MOST_TOKENS;
         let made = match change {
             Change::Create | Change::Rotate if !has_room => Ok(()),
-            Change::Create => issuer.create(new_token(), &admin).await.map(|created| {
+            Change::Create => issuer.create(new_token("a token"), &admin).await.map(|created| {
                 tokens.add(&created.token);
                 self.is_done(&created.record, Seen::Created);
             }),
@@ -231,7 +231,7 @@ impl Node {
     async fn import(&self, admin: &Actor) -> Result<(), IssuerError> {
         let hash = "26187b6a58cc1be059a1d01c0a67827eb797ee9caf38d9cd2c97489ea6e8bf76";
         let digest = ImportedDigest::sha256_hex(hash).expect("a digest");
-        let import = Import { digest, token: new_token(), created_at: None };
+        let import = Import { digest, token: new_token("a token"), created_at: None };
         let record = self.issuer.import(import, admin).await?;
         let was_there = self.server.with_history(|history| history.times_added(&record.id) > 1);
         self.is_done(&record, if was_there { Seen::ImportedAgain } else { Seen::Imported });
@@ -242,13 +242,4 @@ impl Node {
         self.server.with_history(|history| history.note_own(self.number, record));
         self.world.count(seen);
     }
-}
-
-fn new_token() -> NewToken {
-    let parse = |text: &str| text.parse().expect("a name");
-    NewToken::new(
-        "acme".parse().expect("a project"),
-        parse("ann"),
-        "a token".parse().expect("a name"),
-    )
 }

@@ -1,9 +1,8 @@
 use std::{
     fmt,
     future::poll_fn,
-    pin::pin,
     sync::{Arc, Mutex, MutexGuard},
-    task::{Context, Poll, Waker},
+    task::{Poll, Waker},
     time::Duration,
 };
 
@@ -20,6 +19,7 @@ use super::{
     settings::Network,
     world::{World, magnitude, spread},
 };
+use crate::util::at_once;
 
 /// The store, at the other end of a network that delays, reorders and loses.
 ///
@@ -331,14 +331,6 @@ impl Server {
 
 fn unavailable<T>(context: &'static str) -> Answer<T> {
     Err(StoreError::new(StoreErrorKind::Unavailable, context))
-}
-
-/// The output of a future that never waits.
-fn at_once<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => output,
-        Poll::Pending => panic!("a store in memory that waits"),
-    }
 }
 
 /// Where the first answer goes, and who waits for it.

@@ -15,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
 use super::coverage::{Coverage, Seen};
+use crate::util::say;
 
 /// Virtual time, and the tasks that share it. One of them goes on at a time, and a seed chooses
 /// which.
@@ -118,7 +119,7 @@ impl World {
                 (state.now, state.running.last().copied())
             };
             let task = task.map_or_else(String::new, |task| format!("task {task}: "));
-            eprintln!("{now:>12.3?}  {task}{}", line());
+            say(&format!("{now:>12.3?}  {task}{}", line()));
         }
     }
 

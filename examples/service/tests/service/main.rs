@@ -14,3 +14,5 @@ mod usage;
 
 #[path = "../../../../tests/postgres_support/mod.rs"]
 mod postgres_support;
+#[path = "../../../../tests/util/mod.rs"]
+mod util;
