@@ -57,7 +57,7 @@ pub(crate) enum Lasting {
 impl Fault {
     /// Whether the history goes on elsewhere, so that the verifiers must forget all that is in memory.
     pub(crate) fn changes_history(&self) -> bool {
-        matches!(self, Self::FailedOver(..) | Self::NodeKilled(..))
+        matches!(self, Self::ServerKilled(_) | Self::FailedOver(..) | Self::NodeKilled(..))
     }
 
     /// Returns when it has happened.
