@@ -55,7 +55,8 @@ pub(crate) enum Lasting {
 }
 
 impl Fault {
-    /// Whether the history goes on elsewhere, so that the verifiers must forget all that is in memory.
+    /// Whether the server is another one afterwards, or starts anew: that is another history, so that the
+    /// verifiers must forget all that is in memory.
     pub(crate) fn changes_history(&self) -> bool {
         matches!(self, Self::ServerKilled(_) | Self::FailedOver(..) | Self::NodeKilled(..))
     }
