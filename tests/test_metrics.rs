@@ -1,25 +1,16 @@
 //! What is recorded for the `metrics` facade.
 
-use std::{
-    collections::BTreeMap,
-    pin::pin,
-    task::{Context, Poll, Waker},
-};
+mod util;
+
+use std::collections::BTreeMap;
 
 use api_tokens::{
-    Actor, Cache, Issuer, Keyring, MemoryStore, MeteredStore, NewToken, TokenStore, Verifier,
-    WriteBatch, prefix, testing::ManualClock,
+    Cache, Issuer, Keyring, MemoryStore, MeteredStore, TokenStore, Verifier, WriteBatch, prefix,
+    testing::ManualClock,
 };
 use jiff::SignedDuration;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
-
-/// Polls once: a store in memory never makes anyone wait.
-fn now<F: Future>(future: F) -> F::Output {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => output,
-        Poll::Pending => panic!("a store in memory made a future wait"),
-    }
-}
+use util::{ann, at_once, new_token};
 
 /// The counters and gauges that were recorded since the last time, and how often each histogram was.
 fn recorded(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
@@ -46,7 +37,6 @@ fn a_tick_records_what_happened_since_the_last() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
     metrics::with_local_recorder(&recorder, || {
-        let ann: Actor = "ann".parse().expect("an actor");
         let store = MeteredStore::new(MemoryStore::new());
         let clock = ManualClock::new("2026-01-01T00:00:00Z".parse().expect("a time"));
         let (verifier, mut background) =
@@ -54,28 +44,30 @@ fn a_tick_records_what_happened_since_the_last() {
                 .clock(clock.clone())
                 .cache(Cache::new())
                 .build();
-        now(background.poll_changes()).expect("poll");
+        at_once(background.poll_changes()).expect("poll");
         let issuer = Issuer::new(&verifier);
-        let new = NewToken::new(
-            "acme".parse().expect("a project"),
-            "ann".parse().expect("an owner"),
-            "a token".parse().expect("a name"),
-        );
-        let token = now(issuer.create(new, &ann)).expect("create").token;
+        let token = at_once(issuer.create(new_token("a token"), &ann())).expect("create").token;
         for _ in 0..5 {
-            now(verifier.verify(token.expose_secret().as_bytes())).expect("accepted");
+            at_once(verifier.verify(token.expose_secret().as_bytes())).expect("accepted");
         }
         for _ in 0..30 {
-            now(verifier.verify(b"garbage")).expect_err("refused");
+            at_once(verifier.verify(b"garbage")).expect_err("refused");
         }
-        now(issuer.revoke(token.id(), &ann, None)).expect("revoke");
-        now(verifier.verify(token.expose_secret().as_bytes())).expect_err("revoked");
-        now(store.write(&WriteBatch::update(
-            now(store.find(&token.id())).expect("find").expect("a record").record.as_ref().clone(),
-        )))
+        at_once(issuer.revoke(token.id(), &ann(), None)).expect("revoke");
+        at_once(verifier.verify(token.expose_secret().as_bytes())).expect_err("revoked");
+        at_once(
+            store.write(&WriteBatch::update(
+                at_once(store.find(&token.id()))
+                    .expect("find")
+                    .expect("a record")
+                    .record
+                    .as_ref()
+                    .clone(),
+            )),
+        )
         .expect_err("a conflict");
         clock.advance(SignedDuration::from_millis(250));
-        now(background.tick()).expect("tick");
+        at_once(background.tick()).expect("tick");
 
         let figures = recorded(&snapshotter);
         let figure = |name: &str| figures.get(name).copied();
@@ -103,7 +95,7 @@ fn a_tick_records_what_happened_since_the_last() {
             assert_eq!(figure(name), Some(value), "{name}");
         }
 
-        now(background.tick()).expect("tick");
+        at_once(background.tick()).expect("tick");
         let figures = recorded(&snapshotter);
         let accepted = figures.get("api_tokens_verifications_total acme_live accepted");
         assert_eq!(accepted, Some(&0.0), "{figures:#?}");

@@ -126,3 +126,31 @@ async fn a_server_that_stops_is_an_outage_until_it_is_back() {
         assert_eq!(head(&store).await.revision, before.revision, "nothing is lost");
     }
 }
+
+/// As engines say of a commit whose answer was lost: it may have happened.
+#[tokio::test]
+async fn a_write_that_may_have_happened_is_not_tried_again() {
+    let Some(fixture) = Fixture::new().await else { return };
+    let store = fixture.store().await;
+    // A sequence counts what is rolled back as well.
+    fixture
+        .sql(
+            "CREATE SEQUENCE tries; \
+             CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             PERFORM nextval(TG_TABLE_SCHEMA || '.tries'); \
+             RAISE EXCEPTION 'lost' USING ERRCODE = TG_ARGV[0]; END $$; \
+             CREATE TRIGGER lose BEFORE INSERT ON token FOR EACH ROW EXECUTE FUNCTION lose('40003')",
+        )
+        .await;
+    let write = async || store.write(&WriteBatch::insert(record(id(1), 1))).await.unwrap_err();
+    let tries = async || fixture.sql("SELECT last_value FROM tries").await.expect("a number");
+    let error = write().await;
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+    assert_eq!(tries().await, "1");
+    // What was rolled back is tried again.
+    let trigger = "CREATE OR REPLACE TRIGGER lose BEFORE INSERT ON token FOR EACH ROW";
+    fixture.sql(&format!("{trigger} EXECUTE FUNCTION lose('40001')")).await;
+    let error = write().await;
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+    assert!(tries().await.parse::<u32>().expect("a number") > 10);
+}
