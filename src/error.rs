@@ -23,6 +23,12 @@ pub enum IssuerError {
         /// What the token is.
         state: State,
     },
+    /// The record is not the one that the change was meant for: somebody has changed it since.
+    #[error("the token has been changed since: its version is {version}")]
+    Changed {
+        /// Its version now.
+        version: u32,
+    },
     /// The token is itself the successor in a rotation that is not over: finish or cancel that
     /// first.
     #[error("cannot rotate a token while its predecessor {predecessor} is still accepted")]

@@ -109,6 +109,12 @@ impl<S: TokenStore> Issuer<S> {
         }
     }
 
+    /// How long tokens may live.
+    #[must_use]
+    pub fn policy(&self) -> LifetimePolicy {
+        self.policy
+    }
+
     /// The same with this policy.
     #[must_use]
     pub fn with_policy(self, policy: LifetimePolicy) -> Self {
@@ -328,6 +334,16 @@ impl<S: TokenStore> Issuer<S> {
                 .await?;
         }
         Ok(count)
+    }
+
+    #[cfg(feature = "management")]
+    pub(crate) fn verifier(&self) -> &Verifier<S> {
+        &self.verifier
+    }
+
+    #[cfg(feature = "management")]
+    pub(crate) fn prefix(&self) -> &Prefix {
+        &self.shared().prefix
     }
 
     fn shared(&self) -> &Shared<S> {

@@ -61,6 +61,7 @@
 //! - `metrics`: metrics for operators, through the facade of the crate of that name.
 //! - `tower`: `BearerLayer`, for HTTP and gRPC.
 //! - `axum`: extractors for axum 0.8, with required scopes; switches `tower` on.
+//! - `management`: the router with which people and programs manage tokens, for axum 0.8.
 //! - `testing`: the conformance suite for stores, and a manual clock.
 //!
 //! # What is kept through every release
@@ -91,6 +92,8 @@ mod id;
 mod import;
 mod issuer;
 mod keyring;
+#[cfg(feature = "management")]
+pub mod management;
 mod metadata;
 #[cfg(feature = "metrics")]
 mod metered;

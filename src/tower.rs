@@ -25,6 +25,8 @@ use tower_service::Service;
 
 pub use body::ResponseBody;
 pub use refused::Refused;
+#[cfg(feature = "management")]
+pub(crate) use request::has_token_in_query;
 
 use crate::{Client, Realm, Scopes, TokenStore, Verified, Verifier, VerifyError};
 

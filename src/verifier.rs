@@ -161,7 +161,8 @@ impl<S: TokenStore> Verifier<S> {
         self.shared.digester.store(Arc::new(keyring.digester(&self.shared.prefix)));
     }
 
-    async fn decide(&self, text: &[u8]) -> Result<Verified, VerifyError> {
+    /// Verifies a text without noting anything.
+    pub(crate) async fn decide(&self, text: &[u8]) -> Result<Verified, VerifyError> {
         let token = match ParsedToken::parse(&self.shared.prefix, text) {
             Ok(token) => token,
             Err(error) => return self.decide_imported(text, error).await,
@@ -251,7 +252,7 @@ impl<S: TokenStore> Verifier<S> {
         Ok(owner_scopes)
     }
 
-    fn note_use(&self, verified: &Verified, client: Client<'_>) {
+    pub(crate) fn note_use(&self, verified: &Verified, client: Client<'_>) {
         let Some(pending) = &self.shared.pending else { return };
         #[cfg(feature = "metrics")]
         pending.accepted.count(&verified.id());

@@ -8,6 +8,20 @@ use crate::{
 };
 
 /// What to change of a token: every field that is set.
+///
+/// ```
+/// # use api_tokens::{Actor, Edit, Issuer, IssuerError, MemoryStore, TokenName, TokenRecord};
+/// async fn rename(
+///     issuer: &Issuer<MemoryStore>,
+///     seen: &TokenRecord, // as the person who renames it has seen it
+///     name: TokenName,
+///     actor: &Actor,
+/// ) -> Result<TokenRecord, IssuerError> {
+///     let edit =
+///         Edit { name: Some(name), expected_version: Some(seen.version), ..Edit::default() };
+///     issuer.edit(seen.id, actor, edit).await
+/// }
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Edit {
     /// The name.
@@ -18,6 +32,9 @@ pub struct Edit {
     pub metadata: Option<Metadata>,
     /// The expiry; [`Expiry::Default`] and [`Expiry::After`] count from now.
     pub expiry: Option<Expiry>,
+    /// The version that the record must have, so that nobody else's change is overwritten unseen;
+    /// `None` for any.
+    pub expected_version: Option<u32>,
 }
 
 impl<S: TokenStore> Issuer<S> {
@@ -34,6 +51,7 @@ impl<S: TokenStore> Issuer<S> {
     /// - [`IssuerError::Exceeds`] if the token would exceed the actor.
     /// - [`IssuerError::Invalid`] if the new expiry is not in the future, not after `not_before`,
     ///   or not allowed by the policy.
+    /// - [`IssuerError::Changed`] if the record does not have the version that was expected.
     /// - [`IssuerError::ActorNotActive`], [`IssuerError::Store`].
     pub async fn edit(
         &self,
@@ -55,7 +73,10 @@ impl<S: TokenStore> Issuer<S> {
         limits: &Limits,
         now: Timestamp,
     ) -> Result<EventKind, IssuerError> {
-        let Edit { name, scopes, metadata, expiry } = edit;
+        let Edit { name, scopes, metadata, expiry, expected_version } = edit;
+        if expected_version.is_some_and(|expected| expected != record.version) {
+            return Err(IssuerError::Changed { version: record.version });
+        }
         let mut fields = Vec::new();
         if let Some(name) = name.as_ref().filter(|name| **name != record.name) {
             record.name = name.clone();

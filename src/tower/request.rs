@@ -22,7 +22,7 @@ pub(super) fn is_grpc(request: &Parts) -> bool {
 }
 
 /// Whether the URL has a parameter `access_token`, however its name is percent-encoded.
-pub(super) fn has_token_in_query(uri: &Uri) -> bool {
+pub(crate) fn has_token_in_query(uri: &Uri) -> bool {
     let query = uri.query().unwrap_or_default().as_bytes();
     form_urlencoded::parse(query).any(|(name, _)| name == "access_token")
 }

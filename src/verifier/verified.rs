@@ -122,6 +122,21 @@ impl Verified {
         covered(&self.record().scopes) && self.owner_scopes.as_deref().is_none_or(covered)
     }
 
+    /// What the request may do: the token's scopes, as far as its owner may still do that.
+    #[cfg(feature = "management")]
+    pub(crate) fn scopes(&self) -> Scopes {
+        let own = &self.record().scopes;
+        let Some(owners) = self.owner_scopes.as_deref() else { return own.clone() };
+        let pairs = own.iter().flat_map(|one| owners.iter().map(move |other| (one, other)));
+        let both = pairs.filter_map(|(one, other)| match (one.covers(other), other.covers(one)) {
+            (_, true) => Some(one),
+            (true, false) => Some(other),
+            (false, false) => None,
+        });
+        // Only with owners' scopes in great number can there be too many: better less than more.
+        Scopes::new(both.take(Scopes::MAX_COUNT).cloned()).unwrap_or_default()
+    }
+
     /// Checks that the request may do all that `required` stands for.
     ///
     /// # Errors

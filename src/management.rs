@@ -1,0 +1,131 @@
+//! The management API: what a product mounts so that its people and programs manage tokens.
+//!
+//! One router, for [axum](::axum) 0.8, mounted under any path with
+//! [`nest`](::axum::Router::nest). The host says who the people are ([`Access`]), by its own
+//! sign-in; a program comes with an API token that has the scope `tokens:read` or `tokens:write`,
+//! and never gets further with it than [`Actor`](crate::Actor) allows a token.
+//!
+//! ```
+//! use api_tokens::{
+//!     Issuer, Keyring, MemoryStore, Project, Verifier,
+//!     management::{self, Access, Denied, Grant},
+//!     prefix,
+//! };
+//! use axum::{Router, http::request::Parts};
+//!
+//! struct Team;
+//!
+//! impl Access for Team {
+//!     async fn grant(&self, request: &Parts, project: &Project) -> Result<Grant, Denied> {
+//!         // A real one looks at its session cookie, and at who is a member of the project.
+//!         let Some(user) = request.headers.get("x-user") else { return Err(Denied::SignedOut) };
+//!         match user.to_str() {
+//!             Ok("ann") if project.as_str() == "acme" => Ok(Grant::write("ann".parse().unwrap())),
+//!             _ => Err(Denied::NoAccess),
+//!         }
+//!     }
+//! }
+//!
+//! let verifier = Verifier::new(prefix!("acme_live"), &Keyring::unkeyed(), MemoryStore::new());
+//! let app: Router =
+//!     Router::new().nest("/settings", management::router(Issuer::new(&verifier), Team));
+//! ```
+//!
+//! # Routes
+//!
+//! Below the path at which the router is mounted. `api/openapi.json` describes them all, in
+//! OpenAPI 3.1.
+//!
+//! | | |
+//! |---|---|
+//! | `GET POST api/projects/{project}/tokens` | list, create |
+//! | `GET PATCH DELETE …/tokens/{id}` | read, edit, revoke |
+//! | `POST …/tokens/{id}/disable`, `…/enable` | switch off and on |
+//! | `POST …/tokens/{id}/rotate` | replace by a successor |
+//! | `GET DELETE …/tokens/{id}/rotation`, `POST …/rotation/finish` | look at a rotation, cancel, finish it |
+//! | `GET …/tokens/{id}/events` | what happened to a token |
+//! | `POST api/projects/{project}/revocations` | revoke all that match, or count them |
+//! | `GET api/projects/{project}/policy` | how long tokens may live |
+//! | `GET DELETE api/token` | what the presented token is; revoke it |
+//! | `POST api/introspect` | RFC 7662, for the presented token, or with `tokens:read` for its project's |
+//! | `POST api/revoke` | RFC 7009: whoever has a token may revoke it |
+//!
+//! # What every answer has in common
+//!
+//! - Errors are `application/problem+json` (RFC 9457) with the additional members `error`, a word
+//!   for programs, and where a field is at fault, `field`. Nothing that the client sent comes back.
+//! - A project without access is a project without tokens: 404, whether it exists or not. So is
+//!   a token of another project.
+//! - `Cache-Control: no-store`. The plaintext of a token is in one answer only: that to `create` or
+//!   `rotate`. Both take an `Idempotency-Key`.
+//! - `ETag` is the version of a token; `If-Match` on an edit refuses to overwrite what somebody
+//!   else has changed.
+//! - Bodies are JSON of at most 64 KiB; members and parameters that are not known are refused.
+//!
+//! # Cross-site requests
+//!
+//! A browser adds a person's cookie to requests that other sites make. A request of a person that
+//! changes something is refused if the browser says that another origin makes it
+//! (`Sec-Fetch-Site`, or `Origin` compared with `Host`): all browsers of today send one of the
+//! two. A session cookie had better be `SameSite=Lax` or `Strict` all the same. Another
+//! subdomain is another origin; what is served from the same origin is trusted. A proxy must pass
+//! `Host` on as it is.
+
+mod access;
+mod api;
+mod caller;
+mod input;
+mod openapi;
+mod origin;
+mod presented;
+mod problem;
+mod view;
+
+use std::sync::Arc;
+
+use ::axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::{HeaderValue, StatusCode, header::CACHE_CONTROL},
+    middleware,
+    response::Response,
+};
+
+pub use access::{Access, Denied, Grant};
+
+use self::problem::Problem;
+use crate::{Issuer, TokenStore};
+
+/// The greatest size of a body, in bytes: the longest that is meaningful is about half of it.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// The router, for the tokens of `issuer` and the people of `access`.
+///
+/// It answers all paths below the one at which it is mounted, also those that do not exist.
+pub fn router<S: TokenStore, A: Access>(issuer: Issuer<S>, access: A) -> Router {
+    let management = Arc::new(Management { issuer, access });
+    let api = api::routes().merge(presented::routes()).merge(openapi::routes());
+    Router::new()
+        .nest("/api", api)
+        .fallback(async || {
+            Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such path")
+        })
+        .method_not_allowed_fallback(async || {
+            let detail = "this path does not take this method";
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+        })
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(middleware::map_response(keep_nowhere))
+        .with_state(management)
+}
+
+/// What the handlers work with.
+struct Management<S, A> {
+    issuer: Issuer<S>,
+    access: A,
+}
+
+async fn keep_nowhere(mut response: Response) -> Response {
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

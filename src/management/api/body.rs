@@ -1,0 +1,131 @@
+//! The bodies of requests, as they are written. What they mean is checked afterwards.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer};
+use utoipa::ToSchema;
+
+use super::super::input::Shape;
+
+/// A token to be made.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = CreateToken)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct CreateBody {
+    /// What people call it.
+    #[schema(min_length = 1, max_length = 100, example = "Production REST API")]
+    pub(super) name: String,
+    /// What it may do; nothing if this is left out.
+    #[serde(default)]
+    #[schema(max_items = 64, example = json!(["sources:read"]))]
+    pub(super) scopes: Vec<String>,
+    /// Texts of the service's own.
+    #[serde(default)]
+    pub(super) metadata: BTreeMap<String, String>,
+    /// The first instant at which it is accepted; at once if this is left out.
+    #[schema(format = DateTime)]
+    pub(super) not_before: Option<String>,
+    /// The first instant at which it is no longer accepted; null for never. If this is left out, as
+    /// the policy has it.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub(super) expires_at: Option<Option<String>>,
+}
+
+impl Shape for CreateBody {
+    const FIELDS: &'static [&'static str] =
+        &["name", "scopes", "metadata", "not_before", "expires_at"];
+    const REQUIRED: &'static [&'static str] = &["name"];
+}
+
+/// What to change of a token: every member that is there.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = EditToken)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct EditBody {
+    /// What people call it.
+    #[schema(value_type = String, required = false, min_length = 1, max_length = 100)]
+    pub(super) name: Option<String>,
+    /// What it may do, all of it.
+    #[schema(value_type = Vec<String>, required = false, max_items = 64)]
+    pub(super) scopes: Option<Vec<String>>,
+    /// Texts of the service's own, all of them.
+    #[schema(value_type = BTreeMap<String, String>, required = false)]
+    pub(super) metadata: Option<BTreeMap<String, String>>,
+    /// The first instant at which it is no longer accepted; null for never.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub(super) expires_at: Option<Option<String>>,
+}
+
+impl Shape for EditBody {
+    const FIELDS: &'static [&'static str] = &["name", "scopes", "metadata", "expires_at"];
+}
+
+/// How to replace a token.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = RotateToken)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct RotateBody {
+    /// How long the old token is accepted beside the new one, in seconds.
+    #[serde(default)]
+    pub(super) overlap_seconds: u32,
+    /// Whether the overlap ends as soon as the new token is used.
+    #[serde(default)]
+    pub(super) retire_on_use: bool,
+    /// When the new token comes to its end; null for never. If this is left out, it lives as long
+    /// as the old one was given.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub(super) expires_at: Option<Option<String>>,
+}
+
+impl Shape for RotateBody {
+    const FIELDS: &'static [&'static str] = &["overlap_seconds", "retire_on_use", "expires_at"];
+}
+
+/// Which tokens of the project to revoke: those that match every member that is there, of which
+/// there must be one. What has ended already is left alone, and so is the token that asks.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = RevokeTokens)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct RevokeAllBody {
+    /// Only tokens that act for this owner.
+    pub(super) owner: Option<String>,
+    /// Only tokens that this person or service created, in person or through a token.
+    pub(super) created_by: Option<String>,
+    /// Only tokens that were created through the token with this id.
+    pub(super) created_through: Option<String>,
+    /// Only tokens that were created before this instant: now, for all.
+    #[schema(format = DateTime)]
+    pub(super) created_before: Option<String>,
+    /// Only tokens whose whole name is like this, in upper or lower case; `*` stands for any text.
+    pub(super) name: Option<String>,
+    /// Only tokens that were last used before this instant, or never, and created before it.
+    #[schema(format = DateTime)]
+    pub(super) unused_since: Option<String>,
+    /// Why.
+    #[schema(max_length = 200)]
+    pub(super) reason: Option<String>,
+    /// Whether to say which tokens it would be, and to revoke none.
+    #[serde(default)]
+    pub(super) dry_run: bool,
+}
+
+impl Shape for RevokeAllBody {
+    const FIELDS: &'static [&'static str] = &[
+        "owner",
+        "created_by",
+        "created_through",
+        "created_before",
+        "name",
+        "unused_since",
+        "reason",
+        "dry_run",
+    ];
+}
+
+/// Of a member that is there: null is not the same as none.
+fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(value).map(Some)
+}

@@ -1,0 +1,69 @@
+use ::axum::{
+    extract::{OriginalUri, State},
+    http::HeaderMap,
+    response::Response,
+};
+
+use super::{
+    super::{
+        Access,
+        caller::Caller,
+        input::{self, Body},
+        problem::Problem,
+        view::Shown,
+    },
+    CreateBody, Shared, shown,
+};
+use crate::{Expiry, IdempotencyKey, Metadata, NewToken, TokenStore};
+
+/// Create a token
+///
+/// Its plaintext is in this answer and nowhere else.
+#[utoipa::path(
+    post, path = "/projects/{project}/tokens", tag = "tokens", operation_id = "create",
+    params(
+        ("project" = String, Path),
+        ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that \
+            repeating it never leaves two tokens: any text of 1 to 255 characters."),
+    ),
+    request_body = CreateBody,
+    responses(
+        (status = 201, body = Shown, headers(
+            ("Location" = String, description = "The new token."),
+            ("ETag" = String, description = "Its version."),
+        )),
+    ),
+)]
+pub(in super::super) async fn create<S: TokenStore, A: Access>(
+    State(management): Shared<S, A>,
+    Caller { actor, project }: Caller,
+    uri: OriginalUri,
+    headers: HeaderMap,
+    Body(body): Body<CreateBody>,
+) -> Result<Response, Problem> {
+    let new = NewToken {
+        project,
+        owner: actor.principal().clone(),
+        name: body.name.parse()?,
+        scopes: input::scopes(body.scopes)?,
+        metadata: Metadata::try_from(body.metadata)?,
+        not_before: body.not_before.map(|text| input::instant("not_before", &text)).transpose()?,
+        expiry: match body.expires_at {
+            Some(text) => input::expiry(text.as_deref())?,
+            None => Expiry::Default,
+        },
+        idempotency_key: idempotency_key(&headers)?,
+    };
+    let issuer = &management.issuer;
+    let created = issuer.create(new, &actor).await?;
+    Ok(shown(Shown::new(&created.token, created.record, issuer.now()), &uri, 0))
+}
+
+/// What a client sends that cannot know whether its request arrived.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let Ok(text) = core::str::from_utf8(value.as_bytes()) else {
+        return Err(Problem::field("idempotency_key", "must be UTF-8"));
+    };
+    Ok(Some(text.parse()?))
+}

@@ -1,0 +1,202 @@
+use ::axum::{Json, extract::State};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::{
+    super::{
+        Access,
+        caller::Caller,
+        input::{Id, Parameters, Shape},
+        problem::Problem,
+        view::{EventView, PolicyView, TokenPage, TokenView},
+    },
+    Shared,
+};
+use crate::{EventNumber, Page, Selection, Status, TokenStore};
+
+/// Which tokens to list: those that match every parameter.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in super::super) struct ListParameters {
+    /// Only tokens that now have this status: `active`, `not_yet_valid`, `disabled`, `expired`,
+    /// `rotated_out` or `revoked`.
+    #[param(inline, value_type = Option<StatusParameter>)]
+    status: Option<String>,
+    /// Only tokens that act for this owner.
+    owner: Option<String>,
+    /// Only tokens that this person or service created, in person or through a token.
+    created_by: Option<String>,
+    /// Only tokens whose whole name is like this, in upper or lower case; `*` stands for any text.
+    #[param(example = "*rest*")]
+    name: Option<String>,
+    /// Only tokens that come to their end before this instant: with `living`, those that expire
+    /// soon.
+    #[param(format = DateTime)]
+    ends_before: Option<String>,
+    /// Only tokens that were last used before this instant, or never, and created before it.
+    #[param(format = DateTime)]
+    unused_since: Option<String>,
+    /// `true` for only tokens that nothing has ended.
+    #[param(value_type = Option<bool>)]
+    living: Option<String>,
+    /// The `next` of the page before.
+    after: Option<String>,
+    /// How many on one page.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<String>,
+}
+
+/// For the document.
+#[derive(utoipa::ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "names the values of a parameter")]
+enum StatusParameter {
+    Active,
+    NotYetValid,
+    Disabled,
+    Expired,
+    RotatedOut,
+    Revoked,
+}
+
+impl Shape for ListParameters {
+    const FIELDS: &'static [&'static str] = &[
+        "status",
+        "owner",
+        "created_by",
+        "name",
+        "ends_before",
+        "unused_since",
+        "living",
+        "after",
+        "limit",
+    ];
+}
+
+/// List tokens
+///
+/// Newest first, in pages.
+#[utoipa::path(
+    get, path = "/projects/{project}/tokens", tag = "tokens", operation_id = "list",
+    params(("project" = String, Path), ListParameters),
+    responses((status = 200, body = TokenPage)),
+)]
+pub(in super::super) async fn list<S: TokenStore, A: Access>(
+    State(management): Shared<S, A>,
+    Caller { actor, project }: Caller,
+    Parameters(parameters): Parameters<ListParameters>,
+) -> Result<Json<TokenPage>, Problem> {
+    let ListParameters {
+        status,
+        owner,
+        created_by,
+        name,
+        ends_before,
+        unused_since,
+        living,
+        after,
+        limit,
+    } = parameters;
+    let selection = Selection {
+        status: status.map(|text| parsed_status(&text)).transpose()?,
+        owner: parsed("owner", owner)?,
+        created_by: parsed("created_by", created_by)?,
+        name_pattern: name,
+        ends_before: parsed("ends_before", ends_before)?,
+        unused_since: parsed("unused_since", unused_since)?,
+        living: parsed("living", living)?.unwrap_or(false),
+        ..Selection::of_project(project)
+    };
+    let limit = parsed_limit(limit)?;
+    let issuer = &management.issuer;
+    let page = issuer.list(&selection, &actor, parsed("after", after)?, limit).await?;
+    Ok(Json(TokenPage::new(issuer, page).await?))
+}
+
+fn parsed_status(text: &str) -> Result<Status, Problem> {
+    serde_json::from_value(text.into())
+        .map_err(|_| Problem::parameter("status", "must be one of those that are documented"))
+}
+
+/// A parameter of the URL, read by its type. What is wrong with it is told by its name alone.
+fn parsed<T: core::str::FromStr>(
+    name: &'static str,
+    text: Option<String>,
+) -> Result<Option<T>, Problem> {
+    text.map(|text| text.parse())
+        .transpose()
+        .map_err(|_| Problem::parameter(name, "has not the form that it must have"))
+}
+
+fn parsed_limit(text: Option<String>) -> Result<usize, Problem> {
+    match parsed("limit", text)? {
+        Some(limit) if (1..=Page::MAX_LIMIT).contains(&limit) => Ok(limit),
+        Some(_) => Err(Problem::parameter("limit", "must be from 1 to 1000")),
+        None => Ok(Page::DEFAULT_LIMIT),
+    }
+}
+
+/// Read a token
+#[utoipa::path(
+    get, path = "/projects/{project}/tokens/{id}", tag = "tokens", operation_id = "read",
+    params(("project" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = TokenView, headers(("ETag" = String)))),
+)]
+pub(in super::super) async fn read<S: TokenStore, A: Access>(
+    State(management): Shared<S, A>,
+    Caller { actor, .. }: Caller,
+    Id(id): Id,
+) -> Result<TokenView, Problem> {
+    let issuer = &management.issuer;
+    let record = issuer.get(id, &actor).await?.ok_or_else(Problem::not_found)?;
+    Ok(TokenView::of(issuer, record).await?)
+}
+
+/// Which events to list.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in super::super) struct EventParameters {
+    /// Only events before this number.
+    #[param(value_type = Option<u64>)]
+    before: Option<String>,
+    /// How many.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<String>,
+}
+
+impl Shape for EventParameters {
+    const FIELDS: &'static [&'static str] = &["before", "limit"];
+}
+
+/// What happened to a token
+///
+/// Newest first.
+#[utoipa::path(
+    get, path = "/projects/{project}/tokens/{id}/events", tag = "tokens", operation_id = "events",
+    params(("project" = String, Path), ("id" = String, Path), EventParameters),
+    responses((status = 200, body = Vec<EventView>)),
+)]
+pub(in super::super) async fn events<S: TokenStore, A: Access>(
+    State(management): Shared<S, A>,
+    Caller { actor, .. }: Caller,
+    Id(id): Id,
+    Parameters(parameters): Parameters<EventParameters>,
+) -> Result<Json<Vec<EventView>>, Problem> {
+    let before = parsed("before", parameters.before)?.map(EventNumber);
+    let limit = parsed_limit(parameters.limit)?;
+    let events = management.issuer.events(id, &actor, before, limit).await?;
+    Ok(Json(events.into_iter().map(EventView::new).collect()))
+}
+
+/// How long tokens may live
+#[utoipa::path(
+    get, path = "/projects/{project}/policy", tag = "tokens", operation_id = "policy",
+    params(("project" = String, Path)),
+    responses((status = 200, body = PolicyView)),
+)]
+pub(in super::super) async fn policy<S: TokenStore, A: Access>(
+    State(management): Shared<S, A>,
+    _: Caller,
+) -> Json<PolicyView> {
+    Json(PolicyView::new(management.issuer.policy()))
+}

@@ -1,0 +1,124 @@
+use ::axum::{
+    Json,
+    extract::{OriginalUri, State},
+    http::HeaderMap,
+    response::Response,
+};
+use jiff::SignedDuration;
+
+use super::{
+    super::{
+        Access,
+        caller::Caller,
+        input::{self, Body, Id},
+        problem::Problem,
+        view::{RotationStatusView, Shown, TokenView},
+    },
+    RotateBody, Shared,
+    create::idempotency_key,
+    shown,
+};
+use crate::{Expiry, Rotate, TokenStore};
+
+/// Replace a token by a successor
+///
+/// The successor has the same name, project, owner, scopes and metadata. Its plaintext is in this
+/// answer and nowhere else. Without an overlap, the old token is refused from now on.
+#[utoipa::path(
+    post, path = "/projects/{project}/tokens/{id}/rotate", tag = "rotation",
+    operation_id = "rotate",
+    params(
+        ("project" = String, Path), ("id" = String, Path),
+        ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that \
+            repeating it never leaves two successors: any text of 1 to 255 characters."),
+    ),
+    request_body = Option<RotateBody>,
+    responses(
+        (status = 201, body = Shown, headers(
+            ("Location" = String, description = "The new token."),
+            ("ETag" = String, description = "Its version."),
+        )),
+    ),
+)]
+pub(in super::super) async fn rotate<S: TokenStore, A: Access>(
+    State(management): Shared<S, A>,
+    Caller { actor, .. }: Caller,
+    Id(id): Id,
+    uri: OriginalUri,
+    headers: HeaderMap,
+    Body(body): Body<RotateBody>,
+) -> Result<Response, Problem> {
+    let rotate = Rotate {
+        overlap: SignedDuration::from_secs(body.overlap_seconds.into()),
+        retire_on_use: body.retire_on_use,
+        expiry: match body.expires_at {
+            Some(text) => input::expiry(text.as_deref())?,
+            None => Expiry::Default,
+        },
+        idempotency_key: idempotency_key(&headers)?,
+    };
+    let issuer = &management.issuer;
+    let rotated = issuer.rotate(id, &actor, rotate).await?;
+    Ok(shown(Shown::new(&rotated.token, rotated.record, issuer.now()), &uri, 2))
+}
+
+/// How far a rotation has come
+///
+/// By the id of the old token or of the new one.
+#[utoipa::path(
+    get, path = "/projects/{project}/tokens/{id}/rotation", tag = "rotation",
+    operation_id = "rotation_status",
+    params(("project" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = RotationStatusView)),
+)]
+pub(in super::super) async fn status<S: TokenStore, A: Access>(
+    State(management): Shared<S, A>,
+    Caller { actor, .. }: Caller,
+    Id(id): Id,
+) -> Result<Json<RotationStatusView>, Problem> {
+    let issuer = &management.issuer;
+    match issuer.rotation_status(id, &actor).await? {
+        Some(status) => Ok(Json(RotationStatusView::new(status, issuer.now()))),
+        None => Err(Problem::new(
+            ::axum::http::StatusCode::NOT_FOUND,
+            "not_found",
+            "the token is in no rotation",
+        )),
+    }
+}
+
+/// End the overlap now
+///
+/// The old token, of this id, is refused from now on.
+#[utoipa::path(
+    post, path = "/projects/{project}/tokens/{id}/rotation/finish", tag = "rotation",
+    operation_id = "finish_rotation",
+    params(("project" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = TokenView, headers(("ETag" = String)))),
+)]
+pub(in super::super) async fn finish<S: TokenStore, A: Access>(
+    State(management): Shared<S, A>,
+    Caller { actor, .. }: Caller,
+    Id(id): Id,
+) -> Result<TokenView, Problem> {
+    let record = management.issuer.finish_rotation(id, &actor).await?;
+    Ok(TokenView::of(&management.issuer, record).await?)
+}
+
+/// Cancel a rotation
+///
+/// The successor is revoked, and the old token, of this id, goes on as if nothing had happened.
+#[utoipa::path(
+    delete, path = "/projects/{project}/tokens/{id}/rotation", tag = "rotation",
+    operation_id = "cancel_rotation",
+    params(("project" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = TokenView, headers(("ETag" = String)))),
+)]
+pub(in super::super) async fn cancel<S: TokenStore, A: Access>(
+    State(management): Shared<S, A>,
+    Caller { actor, .. }: Caller,
+    Id(id): Id,
+) -> Result<TokenView, Problem> {
+    let record = management.issuer.cancel_rotation(id, &actor).await?;
+    Ok(TokenView::of(&management.issuer, record).await?)
+}

@@ -1,0 +1,124 @@
+//! Who asks, and for which project: decided before any handler runs.
+
+use std::sync::Arc;
+
+use ::axum::{
+    extract::{FromRequestParts, RawPathParams},
+    http::{HeaderValue, Method, StatusCode, header, request::Parts},
+};
+
+use super::{Access, Denied, Management, origin::is_trusted, problem::Problem};
+use crate::{
+    Actor, Client, Credentials, Project, Scopes, TokenStore, Verified, VerifyError,
+    tower::has_token_in_query,
+};
+
+/// Who may do what the request asks for with the tokens of `project`: to read them for `GET`, to
+/// change them for everything else.
+pub(super) struct Caller {
+    /// Limited to the project.
+    pub(super) actor: Actor,
+    pub(super) project: Project,
+}
+
+impl<S: TokenStore, A: Access> FromRequestParts<Arc<Management<S, A>>> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        management: &Arc<Management<S, A>>,
+    ) -> Result<Self, Problem> {
+        let project = project(parts).await;
+        let writes = parts.method != Method::GET && parts.method != Method::HEAD;
+        if let Some(token) = management.own_token(parts).await? {
+            let scope = if writes { "tokens:write" } else { "tokens:read" };
+            management.require(&token, scope)?;
+            let project = project.filter(|project| project == token.project());
+            let project = project.ok_or_else(Problem::not_found)?;
+            return Ok(Self { actor: Actor::from(&token).in_project(project.clone()), project });
+        }
+        if writes && !is_trusted(parts) {
+            let detail = "the request comes from another site";
+            return Err(Problem::new(StatusCode::FORBIDDEN, "cross_site", detail));
+        }
+        // What cannot be a project is one without access, to whoever is signed in.
+        let Some(project) = project else { return Err(Problem::not_found()) };
+        let grant = match management.access.grant(parts, &project).await {
+            Ok(grant) => grant,
+            Err(Denied::SignedOut) => return Err(signed_out(parts)),
+            Err(Denied::NoAccess) => return Err(Problem::not_found()),
+            Err(Denied::Outage(error)) => return Err(Problem::outage(&*error)),
+        };
+        if writes && !grant.may_write {
+            let detail = "you may see the tokens of this project, but not change them";
+            return Err(Problem::new(StatusCode::FORBIDDEN, "read_only", detail));
+        }
+        Ok(Self { actor: grant.into_actor(project.clone()), project })
+    }
+}
+
+async fn project(parts: &mut Parts) -> Option<Project> {
+    let parameters = RawPathParams::from_request_parts(parts, &()).await.ok()?;
+    let (_, text) = parameters.iter().find(|(name, _)| *name == "project")?;
+    text.parse().ok()
+}
+
+/// Nobody's session, and not one of our tokens either.
+fn signed_out(parts: &Parts) -> Problem {
+    Problem::refused(match credentials(parts) {
+        Credentials::Bearer(_) => VerifyError::MalformedCredentials,
+        _ => VerifyError::NoCredentials,
+    })
+}
+
+fn credentials(parts: &Parts) -> Credentials<'_> {
+    Credentials::from_authorization(authorization(parts))
+}
+
+fn authorization(parts: &Parts) -> impl Iterator<Item = &[u8]> {
+    parts.headers.get_all(header::AUTHORIZATION).iter().map(HeaderValue::as_bytes)
+}
+
+impl<S: TokenStore, A: Access> Management<S, A> {
+    /// The API token that the request comes with. `None` if it comes with none that has the
+    /// issuer's prefix: then it is the host's to say who it is, perhaps by a Bearer token of its
+    /// own.
+    async fn own_token(&self, parts: &Parts) -> Result<Option<Verified>, Problem> {
+        let is_own = match credentials(parts) {
+            Credentials::Bearer(text) => {
+                let rest = text.strip_prefix(self.issuer.prefix().as_str().as_bytes());
+                rest.is_some_and(|rest| rest.starts_with(b"_"))
+            }
+            Credentials::Absent | Credentials::OtherScheme => false,
+            Credentials::InvalidRequest | Credentials::MalformedToken => true,
+        };
+        if is_own || has_token_in_query(&parts.uri) {
+            self.token(parts).await.map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// The API token that the request must come with.
+    pub(super) async fn token(&self, parts: &Parts) -> Result<Verified, Problem> {
+        let verifier = self.issuer.verifier();
+        if has_token_in_query(&parts.uri) {
+            verifier.note_refusal(&VerifyError::InvalidRequest);
+            return Err(Problem::refused(VerifyError::InvalidRequest));
+        }
+        let user_agent = parts.headers.get(header::USER_AGENT).map(HeaderValue::as_bytes);
+        let client = Client { user_agent, ..Client::default() };
+        verifier
+            .verify_authorization_from(authorization(parts), client)
+            .await
+            .map_err(Problem::refused)
+    }
+
+    pub(super) fn require(&self, token: &Verified, scope: &str) -> Result<(), Problem> {
+        let required: Scopes = scope.parse()?;
+        token.require(&required).map_err(|error| {
+            self.issuer.verifier().note_refusal(&error);
+            Problem::refused(error)
+        })
+    }
+}

@@ -1,0 +1,156 @@
+use core::fmt;
+
+use ::axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{FieldError, IssuerError, Realm, Refused, ScopeError, StoreErrorKind, VerifyError};
+
+/// Why a request was not carried out.
+#[derive(Debug)]
+pub(super) enum Problem {
+    /// The presented token was refused.
+    Refused(Refused),
+    Own(Box<Own>),
+}
+
+#[derive(Debug)]
+pub(super) struct Own {
+    status: StatusCode,
+    error: &'static str,
+    field: Option<&'static str>,
+    detail: String,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, error: &'static str, detail: impl Into<String>) -> Self {
+        Self::Own(Box::new(Own { status, error, field: None, detail: detail.into() }))
+    }
+
+    pub(super) fn refused(error: VerifyError) -> Self {
+        Self::Refused(Refused::new(error, Realm::default()))
+    }
+
+    /// A member of the body, or a field of the header, that is at fault.
+    pub(super) fn field(field: &'static str, problem: impl fmt::Display) -> Self {
+        Self::at(StatusCode::UNPROCESSABLE_ENTITY, field, format!("{field} {problem}"))
+    }
+
+    /// A parameter of the URL that is at fault.
+    pub(super) fn parameter(field: &'static str, problem: impl fmt::Display) -> Self {
+        Self::at(StatusCode::BAD_REQUEST, field, format!("{field} {problem}"))
+    }
+
+    fn at(status: StatusCode, field: &'static str, detail: String) -> Self {
+        Self::Own(Box::new(Own { status, error: "invalid_field", field: Some(field), detail }))
+    }
+
+    /// No token, or none that the caller may know of: one answer for both.
+    pub(super) fn not_found() -> Self {
+        IssuerError::NotFound.into()
+    }
+
+    /// The operator hears why, the client does not.
+    pub(super) fn outage(error: &(dyn std::error::Error + 'static)) -> Self {
+        tracing::error!(target: "api_tokens::management", error, "outage");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "try again later")
+    }
+}
+
+impl From<IssuerError> for Problem {
+    fn from(error: IssuerError) -> Self {
+        let (status, word) = match &error {
+            IssuerError::Invalid(field) => return field.into(),
+            IssuerError::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+            IssuerError::NotAllowed { .. }
+            | IssuerError::PredecessorInUse { .. }
+            | IssuerError::OtherPrefix => (StatusCode::CONFLICT, "not_allowed"),
+            IssuerError::Repeated { .. } => (StatusCode::CONFLICT, "repeated"),
+            IssuerError::Changed { .. } => (StatusCode::PRECONDITION_FAILED, "changed"),
+            IssuerError::Exceeds(_) => (StatusCode::FORBIDDEN, "exceeds"),
+            IssuerError::ActorNotActive(_) => (StatusCode::FORBIDDEN, "actor_not_active"),
+            // A conflict is one that did not pass, however often it was tried again.
+            IssuerError::Store(store)
+                if [StoreErrorKind::Unavailable, StoreErrorKind::Conflict]
+                    .contains(&store.kind()) =>
+            {
+                return Self::outage(&error);
+            }
+            _ => {
+                tracing::error!(target: "api_tokens::management", error = &error as &dyn std::error::Error, "failed");
+                let detail = "the server failed to handle the request";
+                return Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail);
+            }
+        };
+        Self::new(status, word, error.to_string())
+    }
+}
+
+impl From<&FieldError> for Problem {
+    fn from(error: &FieldError) -> Self {
+        Self::at(StatusCode::UNPROCESSABLE_ENTITY, error.field(), error.to_string())
+    }
+}
+
+impl From<FieldError> for Problem {
+    fn from(error: FieldError) -> Self {
+        (&error).into()
+    }
+}
+
+impl From<ScopeError> for Problem {
+    fn from(error: ScopeError) -> Self {
+        FieldError::from(error).into()
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let own = match self {
+            Self::Refused(refused) => return refused.into_response(),
+            Self::Own(own) => own,
+        };
+        let body = ProblemView {
+            kind: "about:blank",
+            title: own.status.canonical_reason().unwrap_or_default(),
+            status: own.status.as_u16(),
+            detail: own.detail,
+            error: own.error,
+            field: own.field,
+        };
+        let mut response = (own.status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        let content_type = HeaderValue::from_static("application/problem+json");
+        headers.insert(header::CONTENT_TYPE, content_type);
+        if own.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        response
+    }
+}
+
+/// A problem, as RFC 9457 has it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct ProblemView {
+    /// `about:blank`: the problem is told by `status` and `error`.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The phrase of the status code.
+    title: &'static str,
+    /// The HTTP status code.
+    status: u16,
+    /// What is wrong, for people.
+    detail: String,
+    /// What is wrong, for programs. If there is none, no token was presented.
+    #[schema(example = "invalid_field", required = false)]
+    error: &'static str,
+    /// The field at fault, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "name", nullable = false)]
+    field: Option<&'static str>,
+}

@@ -1,0 +1,236 @@
+//! Every route, asked by everybody.
+
+use serde_json::json;
+
+use super::support::{Call, Product, TOKENS};
+
+/// All routes that concern a project, below its path; `{}` is the id of a token.
+const ROUTES: [(&str, &str); 14] = [
+    ("GET", "/tokens"),
+    ("POST", "/tokens"),
+    ("GET", "/tokens/{}"),
+    ("PATCH", "/tokens/{}"),
+    ("DELETE", "/tokens/{}"),
+    ("POST", "/tokens/{}/disable"),
+    ("POST", "/tokens/{}/enable"),
+    ("GET", "/tokens/{}/events"),
+    ("POST", "/tokens/{}/rotate"),
+    ("GET", "/tokens/{}/rotation"),
+    ("DELETE", "/tokens/{}/rotation"),
+    ("POST", "/tokens/{}/rotation/finish"),
+    ("POST", "/revocations"),
+    ("GET", "/policy"),
+];
+
+/// What the API must answer: in general, to reading and to writing.
+#[derive(Clone, Copy)]
+enum Expected {
+    All(u16, &'static str),
+    Done { reads: bool, writes: (u16, &'static str) },
+}
+
+#[tokio::test]
+async fn who_may_do_what() {
+    let done = Expected::Done { reads: true, writes: (0, "") };
+    let callers = [
+        // People.
+        ("nobody", "acme", Expected::All(401, "")),
+        ("ann", "acme", done),
+        ("ann", "elsewhere", Expected::All(404, "not_found")),
+        ("vic", "acme", Expected::Done { reads: true, writes: (403, "read_only") }),
+        ("vic", "beta", Expected::All(404, "not_found")),
+        ("stranger", "acme", Expected::All(404, "not_found")),
+        ("oscar", "acme", Expected::All(503, "unavailable")),
+        // Tokens, by their project and scopes.
+        ("token acme tokens:*", "acme", done),
+        ("token acme *", "acme", done),
+        (
+            "token acme tokens:read",
+            "acme",
+            Expected::Done { reads: true, writes: (403, "insufficient_scope") },
+        ),
+        ("token acme sources:read", "acme", Expected::All(403, "insufficient_scope")),
+        ("token beta tokens:*", "acme", Expected::All(404, "not_found")),
+        ("revoked acme tokens:*", "acme", Expected::All(401, "invalid_token")),
+        ("forged acme tokens:*", "acme", Expected::All(401, "invalid_token")),
+    ];
+    let mut count = 0;
+    for (method, route) in ROUTES {
+        for (caller, project, expected) in callers {
+            // Anew, so that no request depends on those before.
+            let product = Product::new();
+            let target = product.token("acme", "").await.record.id;
+            let path = route.replace("{}", target.as_str());
+            let path = format!("/settings/api/projects/{project}{path}");
+            let call = as_caller(&product, caller, Call::new(method, &path)).await;
+            // What would be done, if it were allowed.
+            let body = match route {
+                "/tokens" => json!({"name": "new"}),
+                "/revocations" => json!({"owner": "ann", "dry_run": true}),
+                _ => json!({}),
+            };
+            let before = product.list("").await;
+            let answer = product.send(call.json(&body)).await;
+            let what = format!("{method} {route} of {project} by {caller}: {answer:?}");
+            let refused = match expected {
+                Expected::All(status, error) => Some((status, error)),
+                Expected::Done { reads, .. } if method == "GET" => {
+                    assert!(reads);
+                    None
+                }
+                Expected::Done { writes: (0, _), .. } => None,
+                Expected::Done { writes, .. } => Some(writes),
+            };
+            match refused {
+                Some((status, error)) => {
+                    assert_eq!(answer.status, status, "{what}");
+                    assert_eq!(answer.error(status), error, "{what}");
+                    assert_eq!(product.list("").await, before, "{what}");
+                }
+                // In no rotation: otherwise it is done.
+                None if route.ends_with("/rotation") && method == "GET" => {
+                    assert_eq!(answer.error(404), "not_found", "{what}");
+                }
+                None if route.contains("/rotation") => {
+                    assert_eq!(answer.error(409), "not_allowed", "{what}");
+                }
+                None => assert!(answer.status.is_success(), "{what}"),
+            }
+            count += 1;
+        }
+    }
+    assert_eq!(count, ROUTES.len() * callers.len());
+}
+
+async fn as_caller(product: &Product, caller: &str, call: Call) -> Call {
+    let words: Vec<&str> = caller.split(' ').collect();
+    let [kind, project, scopes] = words[..] else {
+        return if caller == "nobody" { call } else { call.field("x-user", caller) };
+    };
+    let created = product.token(project, scopes).await;
+    let text = created.token.expose_secret();
+    match kind {
+        "token" => call.bearer(text),
+        "revoked" => {
+            product.issuer.revoke(created.record.id, &super::util::ann(), None).await.unwrap();
+            call.bearer(text)
+        }
+        // Well-formed, with the checksum of another.
+        "forged" => call.bearer(&text.replace("acme_live_", "acme_live_x")[..text.len()]),
+        _ => panic!("{kind}"),
+    }
+}
+
+/// A token wins over a session, so that nobody acts with more than they have shown.
+#[tokio::test]
+async fn a_token_and_a_session() {
+    let product = Product::new();
+    let narrow = product.token("acme", "sources:read").await;
+    let call = Call::new("GET", TOKENS).field("x-user", "ann");
+    let answer = product.send(call.bearer(narrow.token.expose_secret()).text("")).await;
+    assert_eq!(answer.error(403), "insufficient_scope");
+    assert!(answer.headers["www-authenticate"].to_str().unwrap().contains("tokens:read"));
+}
+
+/// Bearer tokens of the host's own are the host's to judge; ours are ours, in whatever state.
+#[tokio::test]
+async fn other_credentials() {
+    let product = Product::new();
+    for (fields, expected) in [
+        (vec![("authorization", "Bearer eyJh.eyJz.c2ln"), ("x-user", "ann")], 200),
+        (vec![("authorization", "Basic YTpi"), ("x-user", "ann")], 200),
+        (vec![("authorization", "Bearer eyJh.eyJz.c2ln")], 401),
+        (vec![("authorization", "Basic YTpi")], 401),
+        (vec![("authorization", "Bearer acme_live_x"), ("x-user", "ann")], 401),
+        (vec![("authorization", "Bearer"), ("x-user", "ann")], 400),
+        (vec![("authorization", "Basic YTpi"), ("authorization", "Basic YTpi")], 400),
+    ] {
+        let mut call = Call::new("GET", TOKENS);
+        for (name, value) in &fields {
+            call = call.field(name, value);
+        }
+        let answer = product.send(call.text("")).await;
+        assert_eq!(answer.status, expected, "{fields:?} {answer:?}");
+        if expected == 401 {
+            let challenge = answer.headers["www-authenticate"].to_str().unwrap();
+            assert!(challenge.starts_with("Bearer realm="), "{challenge}");
+        }
+    }
+    let path = format!("{TOKENS}?access_token=x");
+    let answer = product.send(Call::new("GET", &path).field("x-user", "ann").text("")).await;
+    assert_eq!(answer.error(400), "invalid_request");
+}
+
+#[tokio::test]
+async fn attenuation_holds() {
+    let product = Product::new();
+    let token = product.token("acme", "tokens:* sources:read").await;
+    let create = async |call: Call, scopes: &str| {
+        product.send(call.json(&json!({"name": "new", "scopes": [scopes]}))).await
+    };
+    let through = || Call::new("POST", TOKENS).bearer(token.token.expose_secret());
+    assert_eq!(create(through(), "sources:write").await.error(403), "exceeds");
+    assert_eq!(create(through(), "*").await.error(403), "exceeds");
+    let created = create(through(), "sources:read").await.ok(201);
+    assert_eq!(created["created_through"], token.record.id.as_str());
+    assert_eq!(created["owner"], "ann");
+
+    let sam = || Call::new("POST", TOKENS).field("x-user", "sam");
+    assert_eq!(create(sam(), "flows:run").await.error(403), "exceeds");
+    let created = create(sam(), "sources:read").await.ok(201);
+    assert_eq!(created["owner"], "sam");
+}
+
+/// What another project's token is, and whether there is one, is nobody's business.
+#[tokio::test]
+async fn another_projects_token_is_none() {
+    let product = Product::new();
+    let other = product.token("beta", "sources:read").await.record.id;
+    for (method, route) in ROUTES.into_iter().filter(|(_, route)| route.contains("{}")) {
+        let mut answers = Vec::new();
+        for id in [other.as_str(), "aaaaaaaaaaaaaaaa", "x", "%ff", "a%2Fb"] {
+            let path = format!("/settings/api/projects/acme{}", route.replace("{}", id));
+            let answer = product.ann(method, &path, json!({})).await;
+            assert_eq!(answer.error(404), "not_found");
+            answers.push((answer.body, answer.headers));
+        }
+        assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{method} {route}");
+    }
+    let path = format!("/settings/api/projects/beta/tokens/{other}");
+    assert_eq!(product.ann("GET", &path, json!({})).await.ok(200)["status"], "active");
+}
+
+#[tokio::test]
+async fn another_sites_request_changes_nothing() {
+    let product = Product::new();
+    let token = product.token("acme", "tokens:*").await;
+    let cross = |method, path: &str| {
+        let call = Call::new(method, path).field("host", "app.example");
+        call.field("origin", "https://evil.example").field("sec-fetch-site", "cross-site")
+    };
+    let call = cross("POST", TOKENS).field("x-user", "ann");
+    assert_eq!(product.send(call.json(&json!({"name": "x"}))).await.error(403), "cross_site");
+    // To read does no harm: the other site does not get the answer.
+    let call = cross("GET", TOKENS).field("x-user", "ann");
+    assert_eq!(product.send(call.text("")).await.status, 200);
+    // No browser adds a token by itself.
+    let call = cross("POST", TOKENS).bearer(token.token.expose_secret());
+    assert_eq!(product.send(call.json(&json!({"name": "x"}))).await.status, 201);
+    let call = Call::new("POST", TOKENS).field("x-user", "ann").field("host", "app.example");
+    let call = call.field("origin", "https://app.example");
+    assert_eq!(product.send(call.json(&json!({"name": "x"}))).await.status, 201);
+}
+
+#[tokio::test]
+async fn a_project_by_any_name() {
+    let product = Product::new();
+    let path = "/settings/api/projects/a%2Fb%20%C3%BC/tokens";
+    let created = product.ann("POST", path, json!({"name": "x"})).await;
+    assert_eq!(created.ok(201)["project"], "a/b ü");
+    let location = created.headers["location"].to_str().unwrap();
+    assert!(location.starts_with(&format!("{path}/")), "{location}");
+    assert_eq!(product.ann("GET", location, json!(null)).await.status, 200);
+    for path in ["/settings/api/projects/%ff/tokens", "/settings/api/projects/%20/tokens"] {
+        assert_eq!(product.ann("GET", path, json!(null)).await.error(404), "not_found");
+    }
+}

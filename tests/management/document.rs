@@ -1,0 +1,82 @@
+//! The OpenAPI document, and whether it says what is.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::support::{Call, Product};
+
+async fn document(product: &Product) -> Value {
+    product.send(Call::new("GET", "/settings/api/openapi.json").text("")).await.ok(200)
+}
+
+/// Each path with its methods.
+fn operations(document: &Value) -> Vec<(String, String, &Value)> {
+    let paths = document["paths"].as_object().unwrap().iter();
+    paths
+        .flat_map(|(path, item)| {
+            let operations = item.as_object().unwrap().iter();
+            operations.map(|(method, it)| (method.to_uppercase(), path.clone(), it))
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn it_is_openapi_3_1_for_where_it_is_mounted() {
+    let document = document(&Product::new()).await;
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1."), "{document}");
+    assert_eq!(document["servers"], json!([{"url": "/settings/api"}]));
+    let schemes = &document["components"]["securitySchemes"];
+    assert_eq!(*schemes, json!({"token": {"type": "http", "scheme": "bearer"}}));
+    let ids: BTreeSet<_> = operations(&document)
+        .iter()
+        .map(|(_, _, operation)| operation["operationId"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(ids.len(), operations(&document).len(), "each has a name of its own");
+    assert_eq!(ids.len(), 18);
+}
+
+/// No path or method is described that is not there, nor one there that is not described.
+#[tokio::test]
+async fn it_describes_what_is_there() {
+    let product = Product::new();
+    let document = document(&product).await;
+    let described: BTreeSet<(String, String)> =
+        operations(&document).into_iter().map(|(method, path, _)| (method, path)).collect();
+    for (_, path, _) in operations(&document) {
+        let url = path.replace("{project}", "acme").replace("{id}", "aaaaaaaaaaaaaaaa");
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+            let answer = product.ann(method, &format!("/settings/api{url}"), Value::Null).await;
+            let exists = answer.status != 405;
+            let is_described = described.contains(&(method.to_owned(), path.clone()));
+            assert_eq!(exists, is_described, "{method} {path}: {answer:?}");
+        }
+    }
+}
+
+/// Whoever reads a body's schema knows all members, and that there are no others.
+#[tokio::test]
+async fn the_schemas_of_bodies_are_closed() {
+    let product = Product::new();
+    let document = document(&product).await;
+    let schemas = &document["components"]["schemas"];
+    for (name, path) in [
+        ("CreateToken", "/settings/api/projects/acme/tokens"),
+        ("RotateToken", "/settings/api/projects/acme/tokens/aaaaaaaaaaaaaaaa/rotate"),
+        ("RevokeTokens", "/settings/api/projects/acme/revocations"),
+    ] {
+        let schema = &schemas[name];
+        assert_eq!(schema["additionalProperties"], false, "{name}");
+        let answer = product.ann("POST", path, json!({"no_such_member": 1})).await;
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        let (_, known) = detail.rsplit_once("known are ").unwrap();
+        let known: BTreeSet<&str> = known.split(", ").collect();
+        let described: BTreeSet<&str> =
+            schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(known, described, "{name}");
+    }
+    assert_eq!(schemas["CreateToken"]["required"], json!(["name"]));
+    for name in ["EditToken", "RotateToken", "RevokeTokens"] {
+        assert_eq!(schemas[name]["required"], Value::Null, "{name}");
+    }
+}

@@ -1,0 +1,63 @@
+//! Replace a token, and look at how far that has come.
+
+use serde_json::{Value, json};
+
+use super::support::{Product, TOKENS};
+
+#[tokio::test]
+async fn from_the_old_token_to_the_new_one() {
+    let product = Product::new();
+    let old = product.token("acme", "sources:read").await;
+    let old_path = format!("{TOKENS}/{}", old.record.id);
+    let verify = async |token: &str| product.verifier.verify(token.as_bytes()).await.is_ok();
+    let status = format!("{old_path}/rotation");
+    assert_eq!(product.ann("GET", &status, Value::Null).await.error(404), "not_found");
+
+    let body = json!({"overlap_seconds": 3600});
+    let answer = product.ann("POST", &format!("{old_path}/rotate"), body).await;
+    let new = answer.ok(201);
+    let new_path = format!("{TOKENS}/{}", new["id"].as_str().unwrap());
+    assert_eq!(answer.headers["location"], new_path);
+    assert_eq!(new["scopes"], json!(["sources:read"]));
+    let new_token = new["token"].as_str().unwrap();
+    assert!(verify(old.token.expose_secret()).await && verify(new_token).await);
+
+    let seen = product.ann("GET", &status, Value::Null).await.ok(200);
+    assert_eq!(seen["predecessor"]["id"], old.record.id.as_str());
+    assert_eq!(seen["successor"]["id"], new["id"]);
+    assert_eq!(seen["predecessor_is_still_used"], false);
+    let link = &seen["predecessor"]["rotation"];
+    assert_eq!(link["overlap_ends_at"], seen["overlap_ends_at"]);
+    assert_eq!(link["successor"], new["id"]);
+    let by_new = product.ann("GET", &format!("{new_path}/rotation"), Value::Null).await.ok(200);
+    assert_eq!(by_new, seen);
+
+    let again = product.ann("POST", &format!("{old_path}/rotate"), json!({})).await;
+    assert_eq!(again.error(409), "not_allowed");
+    let early = product.ann("POST", &format!("{new_path}/rotate"), json!({})).await;
+    assert_eq!(early.error(409), "not_allowed");
+
+    let finished = product.ann("POST", &format!("{status}/finish"), Value::Null).await.ok(200);
+    assert_eq!(finished["status"], "rotated_out");
+    assert!(!verify(old.token.expose_secret()).await && verify(new_token).await);
+}
+
+#[tokio::test]
+async fn without_an_overlap_and_cancelled() {
+    let product = Product::new();
+    let old = product.token("acme", "").await;
+    let path = format!("{TOKENS}/{}", old.record.id);
+    let verify = async |token: &str| product.verifier.verify(token.as_bytes()).await.is_ok();
+    let body = json!({"overlap_seconds": 60, "retire_on_use": true, "expires_at": null});
+    let new = product.ann("POST", &format!("{path}/rotate"), body).await.ok(201);
+    assert_eq!(new["expires_at"], Value::Null);
+    let cancelled = product.ann("DELETE", &format!("{path}/rotation"), Value::Null).await.ok(200);
+    assert_eq!(cancelled["status"], "active");
+    assert!(verify(old.token.expose_secret()).await);
+    assert!(!verify(new["token"].as_str().unwrap()).await);
+
+    // Without a body: at once.
+    let new = product.ann("POST", &format!("{path}/rotate"), Value::Null).await.ok(201);
+    assert!(!verify(old.token.expose_secret()).await);
+    assert!(verify(new["token"].as_str().unwrap()).await);
+}

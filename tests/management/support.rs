@@ -1,0 +1,160 @@
+//! A product with two projects and a few people, and requests to it.
+
+use api_tokens::{
+    Created, Issuer, Keyring, LifetimePolicy, MemoryStore, NewToken, Project, Verifier,
+    management::{self, Access, Denied, Grant},
+    prefix,
+};
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{HeaderMap, Request, StatusCode, request::Parts},
+};
+use serde_json::Value;
+use tower::ServiceExt;
+
+use crate::util::ann;
+
+/// The path of the tokens of project `acme`.
+pub(crate) const TOKENS: &str = "/settings/api/projects/acme/tokens";
+
+/// Who is signed in is in the field `x-user`. Ann manages `acme` and `beta`; Vic may look at
+/// `acme`; Sam may give away `sources:*` in `acme`; Oscar's rights cannot be told.
+pub(crate) struct Team;
+
+impl Access for Team {
+    async fn grant(&self, request: &Parts, project: &Project) -> Result<Grant, Denied> {
+        let user = request.headers.get("x-user").ok_or(Denied::SignedOut)?;
+        let user = user.to_str().map_err(|_| Denied::SignedOut)?;
+        let principal = user.parse().map_err(|_| Denied::SignedOut)?;
+        match (user, project.as_str()) {
+            ("oscar", _) => Err(Denied::Outage("the members cannot be read".into())),
+            ("ann", "acme" | "beta" | "a/b ü") => Ok(Grant::write(principal)),
+            ("vic", "acme") => Ok(Grant::read(principal)),
+            ("sam", "acme") => {
+                Ok(Grant::write(principal).holding("sources:*".parse().expect("scopes")))
+            }
+            _ => Err(Denied::NoAccess),
+        }
+    }
+}
+
+pub(crate) struct Product {
+    pub(crate) issuer: Issuer<MemoryStore>,
+    pub(crate) verifier: Verifier<MemoryStore>,
+    app: Router,
+}
+
+impl Product {
+    pub(crate) fn new() -> Self {
+        Self::with_policy(LifetimePolicy::default())
+    }
+
+    pub(crate) fn with_policy(policy: LifetimePolicy) -> Self {
+        let keyring = Keyring::unkeyed();
+        let verifier = Verifier::new(prefix!("acme_live"), &keyring, MemoryStore::new());
+        let issuer = Issuer::new(&verifier).with_policy(policy);
+        let app = Router::new().nest("/settings", management::router(issuer.clone(), Team));
+        Self { issuer, verifier, app }
+    }
+
+    /// A token of Ann's.
+    pub(crate) async fn token(&self, project: &str, scopes: &str) -> Created {
+        let (owner, name) = ("ann".parse().expect("an owner"), "a token".parse().expect("a name"));
+        let new = NewToken::new(project.parse().expect("a project"), owner, name)
+            .with_scopes(scopes.parse().expect("scopes"));
+        self.issuer.create(new, &ann()).await.expect("create")
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.app.clone().oneshot(request).await.expect("an answer");
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = to_bytes(response.into_body(), usize::MAX).await.expect("a body");
+        let body = String::from_utf8(body.to_vec()).expect("UTF-8");
+        Answer { status, headers, body }
+    }
+
+    /// A request of Ann's; without a body for null.
+    pub(crate) async fn ann(&self, method: &str, path: &str, body: Value) -> Answer {
+        self.send(Call::new(method, path).field("x-user", "ann").json(&body)).await
+    }
+
+    pub(crate) async fn list(&self, parameters: &str) -> Value {
+        self.ann("GET", &format!("{TOKENS}{parameters}"), Value::Null).await.ok(200)
+    }
+}
+
+/// A request in the making.
+pub(crate) struct Call(axum::http::request::Builder);
+
+impl Call {
+    pub(crate) fn new(method: &str, path: &str) -> Self {
+        Self(Request::builder().method(method).uri(path))
+    }
+
+    pub(crate) fn field(self, name: &str, value: &str) -> Self {
+        Self(self.0.header(name, value))
+    }
+
+    pub(crate) fn bearer(self, token: &str) -> Self {
+        self.field("authorization", &format!("Bearer {token}"))
+    }
+
+    /// Without a body for null.
+    pub(crate) fn json(self, body: &Value) -> Request<Body> {
+        if body.is_null() {
+            return self.text("");
+        }
+        self.field("content-type", "application/json").text(&body.to_string())
+    }
+
+    pub(crate) fn form(self, body: &str) -> Request<Body> {
+        self.field("content-type", "application/x-www-form-urlencoded").text(body)
+    }
+
+    pub(crate) fn text(self, body: &str) -> Request<Body> {
+        self.0.body(Body::from(body.to_owned())).expect("a request")
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
+    }
+
+    #[track_caller]
+    pub(crate) fn ok(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(self.headers["cache-control"], "no-store", "{self:?}");
+        assert_eq!(self.headers["content-type"], "application/json", "{self:?}");
+        self.json()
+    }
+
+    /// The members `error` and `field` (empty for none) of a problem, which is one in all respects.
+    #[track_caller]
+    pub(crate) fn problem(&self, status: u16) -> (String, String) {
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(self.headers["cache-control"], "no-store", "{self:?}");
+        assert_eq!(self.headers["content-type"], "application/problem+json", "{self:?}");
+        let json = self.json();
+        assert_eq!(json["status"], status, "{json}");
+        assert_eq!(json["type"], "about:blank", "{json}");
+        assert_eq!(json["title"], self.status.canonical_reason().expect("a phrase"), "{json}");
+        assert!(!json["detail"].as_str().expect("a detail").is_empty(), "{json}");
+        let text = |name: &str| json[name].as_str().unwrap_or_default().to_owned();
+        (text("error"), text("field"))
+    }
+
+    #[track_caller]
+    pub(crate) fn error(&self, status: u16) -> String {
+        self.problem(status).0
+    }
+}
