@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::problem::Problem;
-use crate::{Expiry, FieldError, Scope, Scopes, TokenId};
+use crate::{FieldError, Scope, Scopes, TokenId};
 
 /// A set of named members, of which each is known.
 pub(super) trait Shape: DeserializeOwned {
@@ -161,14 +161,7 @@ pub(super) fn instant(field: &'static str, text: &str) -> Result<Timestamp, Prob
     })
 }
 
-/// An expiry that is given, as an instant or as null for never.
-pub(super) fn expiry(text: Option<&str>) -> Result<Expiry, Problem> {
-    match text {
-        Some(text) => Ok(Expiry::At(instant("expires_at", text)?)),
-        None => Ok(Expiry::Never),
-    }
-}
-
+/// The text of a field, read by its type.
 pub(super) fn optional<T: core::str::FromStr<Err = FieldError>>(
     text: Option<String>,
 ) -> Result<Option<T>, Problem> {

@@ -58,7 +58,7 @@ impl Modify for Common {
         components.add_security_scheme("token", bearer);
         for item in document.paths.paths.values_mut() {
             for (method, operation) in operations(item) {
-                complete(method, operation);
+                complete(&method, operation);
             }
         }
     }
@@ -76,7 +76,7 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (HttpMethod, &mut Ope
     .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
-fn complete(method: HttpMethod, operation: &mut Operation) {
+fn complete(method: &HttpMethod, operation: &mut Operation) {
     let is_open = operation.security.is_some();
     let has_project =
         operation.parameters.iter().flatten().any(

@@ -11,6 +11,7 @@ use ::axum::{
 };
 use serde::Deserialize;
 use utoipa::ToSchema;
+use zeroize::Zeroizing;
 
 use super::{
     Access, Management, input,
@@ -70,7 +71,7 @@ pub(super) async fn revoke_own<S: TokenStore, A: Access>(
 
 /// A token in a form (RFC 7662 §2.1, RFC 7009 §2.1); what else the form has is ignored.
 pub(super) struct Form {
-    token: Vec<u8>,
+    token: Zeroizing<Vec<u8>>,
 }
 
 impl<Inner: Send + Sync> FromRequest<Inner> for Form {
@@ -88,13 +89,11 @@ impl<Inner: Send + Sync> FromRequest<Inner> for Form {
             ));
         }
         let mut tokens = form_urlencoded::parse(&bytes).filter(|(name, _)| name == "token");
-        match (tokens.next(), tokens.next()) {
-            (Some((_, token)), None) => Ok(Self { token: token.into_owned().into() }),
-            _ => {
-                let detail = "the form must have one parameter `token`";
-                Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_request", detail))
-            }
-        }
+        let (Some((_, token)), None) = (tokens.next(), tokens.next()) else {
+            let detail = "the form must have one parameter `token`";
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_request", detail));
+        };
+        Ok(Self { token: Zeroizing::new(token.into_owned().into()) })
     }
 }
 

@@ -4,7 +4,7 @@ use core::net::IpAddr;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 use crate::{
@@ -211,18 +211,27 @@ impl TokenPage {
 #[schema(as = NewToken)]
 pub(super) struct Shown {
     /// The plaintext, here and nowhere else. Send it as `Authorization: Bearer …`.
-    #[schema(example = "acme_live_Ky9Pf34qY6Nb3wWD_25RQ4F5ZR3qa7yEeeby3abP3E2Zs8IQ9Y7aJZqh1H1ztQ")]
-    token: String,
+    #[serde(serialize_with = "expose")]
+    #[schema(
+        value_type = String,
+        example = "acme_live_Ky9Pf34qY6Nb3wWD_25RQ4F5ZR3qa7yEeeby3abP3E2Zs8IQ9Y7aJZqh1H1ztQ",
+    )]
+    token: Token,
     #[serde(flatten)]
     pub(super) record: TokenView,
 }
 
 impl Shown {
-    pub(super) fn new(token: &Token, record: TokenRecord, now: Timestamp) -> Self {
+    pub(super) fn new(token: Token, record: TokenRecord, now: Timestamp) -> Self {
         // Nobody can have used it. To look might fail, and the plaintext would be lost.
         let record = TokenView::new(record, None, now);
-        Self { token: token.expose_secret().to_owned(), record }
+        Self { token, record }
     }
+}
+
+/// The one answer that holds a plaintext.
+fn expose<S: Serializer>(token: &Token, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(token.expose_secret())
 }
 
 /// How far a rotation has come.

@@ -121,6 +121,30 @@ async fn what_ends_soon_is_listed_and_hinted_at() {
     }
 }
 
+/// Of two who edit what they both have seen, the second is told.
+#[tokio::test]
+async fn an_edit_of_a_version_that_is_gone_changes_nothing() {
+    for service in services() {
+        let (token, _) = service.create("a token").await;
+        let edit = async |name: &str, expected_version| {
+            let name = Some(name.parse().unwrap());
+            let edit = Edit { name, expected_version, ..Edit::default() };
+            service.issuer.edit(token.id(), &ann(), edit).await
+        };
+        let (one, other) = tokio::join!(edit("one", Some(1)), edit("other", Some(1)));
+        let (kept, late) = if one.is_ok() { (one, other) } else { (other, one) };
+        assert_eq!(kept.unwrap(), service.get(&token).await);
+        let late = late.unwrap_err();
+        assert!(matches!(late, IssuerError::Changed { version: 2 }), "{late}");
+        for stale in [0, 1, 3] {
+            let error = edit("another", Some(stale)).await.unwrap_err();
+            assert_eq!(error.to_string(), "the token has been changed since: its version is 2");
+        }
+        assert_eq!(edit("another", Some(2)).await.unwrap().version, 3);
+        assert_eq!(edit("any", None).await.unwrap().version, 4);
+    }
+}
+
 #[tokio::test]
 async fn an_edit_changes_what_is_set() {
     for service in services() {
@@ -132,6 +156,7 @@ async fn an_edit_changes_what_is_set() {
             scopes: Some("sources:read".parse().unwrap()),
             metadata: Some(metadata.clone()),
             expiry: Some(Expiry::After(days(1))),
+            ..Edit::default()
         };
         let after = service.issuer.edit(token.id(), &ann(), edit.clone()).await.unwrap();
         assert_eq!(after, service.get(&token).await);

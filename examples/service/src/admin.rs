@@ -1,17 +1,12 @@
 //! Who may manage tokens: here one admin with a password. A product has a sign-in of its own.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, path::Path};
 
-use api_tokens::Actor;
-use axum::{
-    extract::{Request, State},
-    http::{
-        HeaderMap, StatusCode,
-        header::{AUTHORIZATION, WWW_AUTHENTICATE},
-    },
-    middleware::Next,
-    response::{IntoResponse, Response},
+use api_tokens::{
+    Principal, Project,
+    management::{Access, Denied, Grant},
 };
+use axum::http::{HeaderMap, header::AUTHORIZATION, request::Parts};
 use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
@@ -19,16 +14,15 @@ use base64::{
 use rand::{TryRng, rngs::SysRng};
 use subtle::ConstantTimeEq;
 
-use crate::{Failure, log, private_files, problem::Problem};
+use crate::{Failure, log, private_files};
 
 /// The admin's name, for the password and in records.
 pub(crate) const ADMIN: &str = "admin";
 
-#[derive(Clone)]
 pub(crate) struct AdminPassword {
-    admin: Actor,
+    admin: Principal,
     /// Name and password, as a client sends them after `Basic` (RFC 7617).
-    credentials: Arc<str>,
+    credentials: String,
 }
 
 impl AdminPassword {
@@ -45,7 +39,7 @@ impl AdminPassword {
         if password.is_empty() {
             return Err(format!("{} is empty: remove it to get a new one", path.display()).into());
         }
-        let credentials = STANDARD.encode(format!("{ADMIN}:{password}")).into();
+        let credentials = STANDARD.encode(format!("{ADMIN}:{password}"));
         Ok(Self { admin: ADMIN.parse()?, credentials })
     }
 
@@ -60,18 +54,13 @@ impl AdminPassword {
     }
 }
 
-/// Middleware that lets only the admin through, and tells the handlers who that is.
-pub(crate) async fn require(
-    State(password): State<AdminPassword>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    if password.is_in(request.headers()) {
-        request.extensions_mut().insert(password.admin);
-        return next.run(request).await;
+/// The admin may manage the tokens of all projects, and nobody else of any.
+impl Access for AdminPassword {
+    async fn grant(&self, request: &Parts, _project: &Project) -> Result<Grant, Denied> {
+        if self.is_in(&request.headers) {
+            return Ok(Grant::write(self.admin.clone()));
+        }
+        log::line(format_args!("refused management: not the admin's password"));
+        Err(Denied::SignedOut)
     }
-    log::line(format_args!("refused management: 401: not the admin's password"));
-    let problem =
-        Problem::new(StatusCode::UNAUTHORIZED, "The admin's name and password are required");
-    ([(WWW_AUTHENTICATE, r#"Basic realm="management", charset="UTF-8""#)], problem).into_response()
 }

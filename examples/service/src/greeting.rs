@@ -9,9 +9,8 @@ use std::{
 use api_tokens::Created;
 
 use crate::{
-    Failure,
+    Failure, MANAGEMENT,
     admin::ADMIN,
-    management,
     setup::{FIRST_PROJECT, Files},
     sources::Sources,
     store::{self, Location},
@@ -84,12 +83,12 @@ The same list in Python (pip install graphor):
 
 fn commands_of_admin(base: &str, admin_password: &Path) -> String {
     let login = format!("-u \"{ADMIN}:$(cat {})\"", quoted(admin_password));
-    let url = format!("{base}{}", management::PATH);
+    let url = format!("{base}{MANAGEMENT}/api/projects/{FIRST_PROJECT}/tokens");
     format!(
         r#"List, create, rotate and revoke tokens as the admin:
 
     curl {login} {url}
-    curl {login} -H 'Content-Type: application/json' -d '{{"project": "{FIRST_PROJECT}", "name": "Another token", "scopes": ["sources:read", "flows:run"]}}' {url}
+    curl {login} -H 'Content-Type: application/json' -d '{{"name": "Another token", "scopes": ["sources:read", "flows:run"]}}' {url}
     curl {login} -H 'Content-Type: application/json' -d '{{"overlap_seconds": 3600}}' {url}/ID/rotate
     curl {login} -X DELETE {url}/ID
 

@@ -5,8 +5,8 @@
 //!
 //! - `setup.rs` makes the key file and the first token, and opens the store: `store.rs`
 //! - `api.rs` is for clients: which token may do what, in whose project
-//! - `management.rs` is for people: create, list, edit, rotate, disable and revoke tokens;
-//!   `admin.rs` lets them in
+//! - the library's own router is for people: create, list, edit, rotate, disable and revoke
+//!   tokens; `admin.rs` lets them in
 //! - `health.rs` is for whatever starts and stops such processes
 //! - `log.rs` tells the operator why a request was refused
 //! - the rest has nothing to do with tokens
@@ -16,7 +16,6 @@ mod api;
 mod greeting;
 mod health;
 mod log;
-mod management;
 mod private_files;
 mod problem;
 mod setup;
@@ -32,7 +31,7 @@ use std::{
     time::Duration,
 };
 
-use api_tokens::{Cache, Issuer, Keyring, Project, Verifier};
+use api_tokens::{Cache, Issuer, Keyring, Project, Verifier, management};
 use axum::{Router, http::StatusCode, middleware};
 use clap::Parser;
 use tokio::{net::TcpListener, sync::Notify};
@@ -68,6 +67,9 @@ struct Arguments {
     store: Option<Location>,
 }
 
+/// Where tokens are managed.
+const MANAGEMENT: &str = "/management";
+
 #[tokio::main]
 async fn main() -> ExitCode {
     match run(Arguments::parse()).await {
@@ -93,7 +95,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Verifier::builder(setup::PREFIX, &Keyring::new(data.key), data.store)
             .cache(Cache::new())
             .build();
-    let issuer = Arc::new(Issuer::new(&verifier));
+    let issuer = Issuer::new(&verifier);
     setup::warn_of_other_keys(&issuer, &data.files).await?;
 
     let first_token = setup::first_token(&issuer).await?;
@@ -104,7 +106,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let app = Router::new()
         .merge(health::routes(verifier.clone()))
         .merge(api::routes(verifier, sources))
-        .merge(management::routes(issuer, data.admin))
+        .nest(MANAGEMENT, management::router(issuer, data.admin))
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "There is nothing at this path"))
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This path does not take this method")

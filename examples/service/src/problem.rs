@@ -1,6 +1,5 @@
 //! Errors of this service's own, in the form that the library's refusals have (RFC 9457).
 
-use api_tokens::{IssuerError, StoreErrorKind};
 use axum::{
     Json,
     extract::rejection::{JsonRejection, PathRejection, QueryRejection},
@@ -53,32 +52,6 @@ struct Body<'a> {
     title: &'static str,
     status: u16,
     detail: &'a str,
-}
-
-/// A refused field is the caller's mistake, what the token's state does not allow is a conflict,
-/// and a store that cannot answer is an outage.
-impl From<IssuerError> for Problem {
-    fn from(error: IssuerError) -> Self {
-        let status = match &error {
-            IssuerError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            IssuerError::NotFound => StatusCode::NOT_FOUND,
-            IssuerError::NotAllowed { .. }
-            | IssuerError::PredecessorInUse { .. }
-            | IssuerError::OtherPrefix
-            | IssuerError::Repeated { .. } => StatusCode::CONFLICT,
-            IssuerError::Exceeds(_) | IssuerError::ActorNotActive(_) => StatusCode::FORBIDDEN,
-            // A conflict is one that did not pass, however often the library tried again.
-            IssuerError::Store(store)
-                if [StoreErrorKind::Unavailable, StoreErrorKind::Conflict]
-                    .contains(&store.kind()) =>
-            {
-                log::line(format_args!("failed: {error}"));
-                return Self::new(StatusCode::SERVICE_UNAVAILABLE, "Try again later");
-            }
-            _ => return Self::internal(error),
-        };
-        Self::new(status, error.to_string())
-    }
 }
 
 impl From<JsonRejection> for Problem {

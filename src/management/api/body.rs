@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 
-use super::super::input::Shape;
+use super::super::{
+    input::{self, Shape},
+    problem::Problem,
+};
+use crate::Expiry;
 
 /// A token to be made.
 #[derive(Deserialize, ToSchema)]
@@ -27,9 +31,9 @@ pub(in super::super) struct CreateBody {
     pub(super) not_before: Option<String>,
     /// The first instant at which it is no longer accepted; null for never. If this is left out, as
     /// the policy has it.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
-    pub(super) expires_at: Option<Option<String>>,
+    pub(super) expires_at: ExpiresAt,
 }
 
 impl Shape for CreateBody {
@@ -53,9 +57,9 @@ pub(in super::super) struct EditBody {
     #[schema(value_type = BTreeMap<String, String>, required = false)]
     pub(super) metadata: Option<BTreeMap<String, String>>,
     /// The first instant at which it is no longer accepted; null for never.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
-    pub(super) expires_at: Option<Option<String>>,
+    pub(super) expires_at: ExpiresAt,
 }
 
 impl Shape for EditBody {
@@ -75,9 +79,9 @@ pub(in super::super) struct RotateBody {
     pub(super) retire_on_use: bool,
     /// When the new token comes to its end; null for never. If this is left out, it lives as long
     /// as the old one was given.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
-    pub(super) expires_at: Option<Option<String>>,
+    pub(super) expires_at: ExpiresAt,
 }
 
 impl Shape for RotateBody {
@@ -125,7 +129,31 @@ impl Shape for RevokeAllBody {
     ];
 }
 
-/// Of a member that is there: null is not the same as none.
-fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(value).map(Some)
+/// An expiry: null is not the same as none.
+#[derive(Default)]
+pub(in super::super) enum ExpiresAt {
+    /// Nothing is said.
+    #[default]
+    Absent,
+    /// Null.
+    Never,
+    At(String),
+}
+
+impl<'de> Deserialize<'de> for ExpiresAt {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text: Option<String> = Option::deserialize(deserializer)?;
+        Ok(text.map_or(Self::Never, Self::At))
+    }
+}
+
+impl ExpiresAt {
+    /// What is said, if anything is.
+    pub(super) fn read(self) -> Result<Option<Expiry>, Problem> {
+        Ok(match self {
+            Self::Absent => None,
+            Self::Never => Some(Expiry::Never),
+            Self::At(text) => Some(Expiry::At(input::instant("expires_at", &text)?)),
+        })
+    }
 }

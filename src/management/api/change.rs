@@ -37,21 +37,21 @@ pub(in super::super) async fn edit<S: TokenStore, A: Access>(
     Body(body): Body<EditBody>,
 ) -> Result<TokenView, Problem> {
     let issuer = &management.issuer;
+    let expected_version = if headers.contains_key(IF_MATCH) {
+        let record = issuer.get(id, &actor).await?.ok_or_else(Problem::not_found)?;
+        if !matches(&headers, record.version) {
+            return Err(IssuerError::Changed { version: record.version }.into());
+        }
+        Some(record.version)
+    } else {
+        None
+    };
     let edit = Edit {
         name: input::optional(body.name)?,
         scopes: body.scopes.map(input::scopes).transpose()?,
         metadata: body.metadata.map(Metadata::try_from).transpose()?,
-        expiry: body.expires_at.map(|text| input::expiry(text.as_deref())).transpose()?,
-        expected_version: match headers.get(IF_MATCH) {
-            None => None,
-            Some(_) => {
-                let record = issuer.get(id, &actor).await?.ok_or_else(Problem::not_found)?;
-                if !matches(&headers, record.version) {
-                    return Err(IssuerError::Changed { version: record.version }.into());
-                }
-                Some(record.version)
-            }
-        },
+        expiry: body.expires_at.read()?,
+        expected_version,
     };
     let record = issuer.edit(id, &actor, edit).await?;
     Ok(TokenView::of(issuer, record).await?)

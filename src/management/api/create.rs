@@ -14,7 +14,7 @@ use super::{
     },
     CreateBody, Shared, shown,
 };
-use crate::{Expiry, IdempotencyKey, Metadata, NewToken, TokenStore};
+use crate::{IdempotencyKey, Metadata, NewToken, TokenStore};
 
 /// Create a token
 ///
@@ -48,15 +48,12 @@ pub(in super::super) async fn create<S: TokenStore, A: Access>(
         scopes: input::scopes(body.scopes)?,
         metadata: Metadata::try_from(body.metadata)?,
         not_before: body.not_before.map(|text| input::instant("not_before", &text)).transpose()?,
-        expiry: match body.expires_at {
-            Some(text) => input::expiry(text.as_deref())?,
-            None => Expiry::Default,
-        },
+        expiry: body.expires_at.read()?.unwrap_or_default(),
         idempotency_key: idempotency_key(&headers)?,
     };
     let issuer = &management.issuer;
     let created = issuer.create(new, &actor).await?;
-    Ok(shown(Shown::new(&created.token, created.record, issuer.now()), &uri, 0))
+    Ok(shown(Shown::new(created.token, created.record, issuer.now()), &uri, 0))
 }
 
 /// What a client sends that cannot know whether its request arrived.

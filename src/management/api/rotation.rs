@@ -10,7 +10,7 @@ use super::{
     super::{
         Access,
         caller::Caller,
-        input::{self, Body, Id},
+        input::{Body, Id},
         problem::Problem,
         view::{RotationStatusView, Shown, TokenView},
     },
@@ -18,7 +18,7 @@ use super::{
     create::idempotency_key,
     shown,
 };
-use crate::{Expiry, Rotate, TokenStore};
+use crate::{Rotate, TokenStore};
 
 /// Replace a token by a successor
 ///
@@ -51,15 +51,12 @@ pub(in super::super) async fn rotate<S: TokenStore, A: Access>(
     let rotate = Rotate {
         overlap: SignedDuration::from_secs(body.overlap_seconds.into()),
         retire_on_use: body.retire_on_use,
-        expiry: match body.expires_at {
-            Some(text) => input::expiry(text.as_deref())?,
-            None => Expiry::Default,
-        },
+        expiry: body.expires_at.read()?.unwrap_or_default(),
         idempotency_key: idempotency_key(&headers)?,
     };
     let issuer = &management.issuer;
     let rotated = issuer.rotate(id, &actor, rotate).await?;
-    Ok(shown(Shown::new(&rotated.token, rotated.record, issuer.now()), &uri, 2))
+    Ok(shown(Shown::new(rotated.token, rotated.record, issuer.now()), &uri, 2))
 }
 
 /// How far a rotation has come

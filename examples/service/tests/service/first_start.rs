@@ -18,8 +18,7 @@ fn the_printed_commands_work_as_printed() {
     let hits: Value = serde_json::from_str(&shell(&service.printed("/flows/search"))).unwrap();
     assert_eq!(hits, json!({"flow": "search", "hits": []}));
 
-    let tokens: Value =
-        serde_json::from_str(&shell(&service.printed("/management/tokens"))).unwrap();
+    let tokens: Value = serde_json::from_str(&shell(&service.printed("/demo/tokens"))).unwrap();
     assert_eq!(tokens["tokens"][0]["name"], "First token");
 
     let create = service.greeting.lines().find(|line| line.contains("Another token")).unwrap();

@@ -112,12 +112,13 @@ impl Service {
         self.curl("/flows/search", &arguments, body.as_ref())
     }
 
-    /// A request as the admin, by the login in the printed command; without a body for null.
+    /// A request concerning the tokens of project `demo` as the admin, by the login in the printed
+    /// command; without a body for null.
     pub(crate) fn manage(&self, method: &str, path: &str, body: &Value) -> Answer {
-        self.manage_with(method, path, body, "")
+        self.manage_with(method, &format!("demo/tokens{path}"), body, "")
     }
 
-    /// The same with more arguments for `curl`.
+    /// The same for the project that the path begins with, and more arguments for `curl`.
     pub(crate) fn manage_with(
         &self,
         method: &str,
@@ -125,7 +126,7 @@ impl Service {
         body: &Value,
         arguments: &str,
     ) -> Answer {
-        let command = self.printed("/management/tokens");
+        let command = self.printed("/demo/tokens");
         let (login, _) = command.split_once(" http://").unwrap();
         let (body, header) = if body.is_null() {
             (String::new(), "")
@@ -133,7 +134,7 @@ impl Service {
             (body.to_string(), "-H 'Content-Type: application/json' --data-binary @-")
         };
         let command = format!(
-            "{login} --include -X {method} {header} {arguments} '{}/management/tokens{path}'",
+            "{login} --include -X {method} {header} {arguments} '{}/management/api/projects/{path}'",
             self.base(),
         );
         Answer::of(&run(Command::new("sh").args(["-c", &command]), body.as_bytes()))
@@ -141,8 +142,9 @@ impl Service {
 
     /// Creates a token and returns its text and its id.
     pub(crate) fn create(&self, project: &str, scopes: &[&str]) -> (String, String) {
-        let body = serde_json::json!({"project": project, "name": "Test", "scopes": scopes});
-        let answer = self.manage("POST", "", &body);
+        let body = serde_json::json!({"name": "Test", "scopes": scopes});
+        let path = format!("{}/tokens", project.replace(' ', "%20"));
+        let answer = self.manage_with("POST", &path, &body, "");
         assert_eq!(answer.status, 201, "{answer:?}");
         let field = |name: &str| answer.json()[name].as_str().unwrap().to_owned();
         (field("token"), field("id"))
