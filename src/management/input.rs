@@ -19,9 +19,11 @@ pub(super) trait Shape: DeserializeOwned {
     const FIELDS: &'static [&'static str];
     /// Of those that must be there.
     const REQUIRED: &'static [&'static str] = &[];
+    /// Whether no body is as good as one without members.
+    const IS_OPTIONAL: bool = false;
 }
 
-/// A JSON object as the body. No body is an object without members.
+/// A JSON object as the body.
 pub(super) struct Body<T>(pub(super) T);
 
 impl<T: Shape, State: Send + Sync> FromRequest<State> for Body<T> {
@@ -30,7 +32,7 @@ impl<T: Shape, State: Send + Sync> FromRequest<State> for Body<T> {
     async fn from_request(request: Request, state: &State) -> Result<Self, Problem> {
         let is_json = is_json(request.headers());
         let bytes = bytes(request, state).await?;
-        if bytes.is_empty() {
+        if bytes.is_empty() && T::IS_OPTIONAL {
             return shaped(Map::new(), Place::Body).map(Self);
         }
         if !is_json {

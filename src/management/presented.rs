@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::{
     Access, Management, input,
     problem::Problem,
-    view::{IntrospectionView, KnownView, TokenView},
+    view::{IntrospectionView, TokenView},
 };
 use crate::{Actor, TokenStore, Verified, VerifyError};
 
@@ -142,8 +142,7 @@ pub(super) async fn introspect<S: TokenStore, A: Access>(
     }
     // Whoever asks has been sent the token.
     verifier.note_use(&token, crate::Client::default());
-    let known = KnownView::new(token.record(), &token.scopes());
-    Ok(Json(IntrospectionView { active: true, known: Some(known) }))
+    Ok(Json(IntrospectionView::active(&token)))
 }
 
 /// Revoke a token, for good (RFC 7009)

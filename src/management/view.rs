@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::{
     Event, Issuer, IssuerError, LifetimePolicy, NumberedEvent, Page, RotationStatus, Scopes,
-    Status, Token, TokenRecord, TokenStore, Usage,
+    Status, Token, TokenRecord, TokenStore, Usage, Verified,
 };
 
 /// A token, without its secret.
@@ -19,8 +19,6 @@ pub(super) struct TokenView {
     /// The public handle, safe to log and to show.
     #[schema(example = "Ky9Pf34qY6Nb3wWD", pattern = "^[0-9A-Za-z]{16}$")]
     id: String,
-    /// Whether it is accepted now, and if not, why.
-    #[schema(inline)]
     status: StatusView,
     /// The project that it belongs to.
     project: String,
@@ -55,10 +53,11 @@ pub(super) struct TokenView {
     version: u32,
 }
 
-/// As [`Status`] has it.
+/// Whether a token is accepted now, and if not, why.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum StatusView {
+#[schema(as = Status)]
+pub(super) enum StatusView {
     Active,
     NotYetValid,
     Disabled,
@@ -333,49 +332,54 @@ pub(super) struct BulkView {
     pub(super) ids: Option<Vec<String>>,
 }
 
-/// What is known of a presented token (RFC 7662 §2.2).
+/// What is known of a presented token (RFC 7662 §2.2). If it is not accepted now, or the caller may
+/// not know of it, that is all.
 #[derive(Default, Serialize, ToSchema)]
 #[schema(as = Introspection)]
 pub(super) struct IntrospectionView {
-    /// Whether it is accepted now. If not, or if the caller may not know of it, that is all.
-    pub(super) active: bool,
-    #[serde(flatten)]
-    pub(super) known: Option<KnownView>,
-}
-
-/// The rest, of an active token.
-#[derive(Serialize, ToSchema)]
-pub(super) struct KnownView {
+    /// Whether it is accepted now.
+    active: bool,
     /// Its scopes, separated by spaces.
-    scope: String,
-    /// `Bearer`.
-    token_type: &'static str,
-    /// Who it acts for.
-    sub: String,
-    /// Its id.
-    jti: String,
-    /// The project that it belongs to.
-    project: String,
-    /// When it was created, in seconds since 1970.
-    iat: i64,
-    /// The first second at which it is accepted, if that was set.
     #[serde(skip_serializing_if = "Option::is_none")]
-    nbf: Option<i64>,
+    #[schema(value_type = String, required = false)]
+    scope: Option<String>,
+    /// `Bearer`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    token_type: Option<&'static str>,
+    /// Who it acts for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    sub: Option<String>,
+    /// Its id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    jti: Option<String>,
+    /// The project that it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    project: Option<String>,
+    /// When it was created, in seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = i64, required = false)]
+    iat: Option<i64>,
     /// When it comes to its end, if one is set, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = i64, required = false)]
     exp: Option<i64>,
 }
 
-impl KnownView {
-    pub(super) fn new(record: &TokenRecord, scopes: &Scopes) -> Self {
+impl IntrospectionView {
+    pub(super) fn active(token: &Verified) -> Self {
+        let record = token.record();
         Self {
-            scope: scopes.to_string(),
-            token_type: "Bearer",
-            sub: record.owner.to_string(),
-            jti: record.id.to_string(),
-            project: record.project.to_string(),
-            iat: record.created_at.as_second(),
-            nbf: record.not_before.map(Timestamp::as_second),
+            active: true,
+            scope: Some(token.scopes().to_string()),
+            token_type: Some("Bearer"),
+            sub: Some(record.owner.to_string()),
+            jti: Some(record.id.to_string()),
+            project: Some(record.project.to_string()),
+            iat: Some(record.created_at.as_second()),
             exp: record.ends_at().map(Timestamp::as_second),
         }
     }

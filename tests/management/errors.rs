@@ -95,7 +95,7 @@ async fn bodies_that_are_none() {
         (json, "[]", 422, "malformed"),
         (json, "\"x\"", 422, "malformed"),
         (json, "null", 422, "malformed"),
-        (json, "", 422, "invalid_field"),
+        (json, "", 400, "malformed"),
         (json, &*long, 413, "too_large"),
         ("text/plain", "{\"name\": \"x\"}", 415, "not_json"),
         ("application/jsonx", "{\"name\": \"x\"}", 415, "not_json"),

@@ -21,7 +21,7 @@ pub(in super::super) struct CreateBody {
     pub(super) name: String,
     /// What it may do; nothing if this is left out.
     #[serde(default)]
-    #[schema(max_items = 64, example = json!(["sources:read"]))]
+    #[schema(value_type = Vec<ScopeText>, max_items = 64, example = json!(["sources:read"]))]
     pub(super) scopes: Vec<String>,
     /// Texts of the service's own.
     #[serde(default)]
@@ -42,6 +42,13 @@ impl Shape for CreateBody {
     const REQUIRED: &'static [&'static str] = &["name"];
 }
 
+/// One permission (RFC 6749 §3.3), by convention `resource:action`; `*` at the end, alone or after
+/// a colon, stands for everything that begins so.
+#[derive(ToSchema)]
+#[schema(as = Scope, max_length = 128, pattern = r"^(\*|[!#-)+-\[\]-~]+(?<=:)\*|[!#-)+-\[\]-~]+)$")]
+#[expect(dead_code, reason = "describes what is read as text")]
+pub(in super::super) struct ScopeText(String);
+
 /// What to change of a token: every member that is there.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = EditToken)]
@@ -51,7 +58,7 @@ pub(in super::super) struct EditBody {
     #[schema(value_type = String, required = false, min_length = 1, max_length = 100)]
     pub(super) name: Option<String>,
     /// What it may do, all of it.
-    #[schema(value_type = Vec<String>, required = false, max_items = 64)]
+    #[schema(value_type = Vec<ScopeText>, required = false, max_items = 64)]
     pub(super) scopes: Option<Vec<String>>,
     /// Texts of the service's own, all of them.
     #[schema(value_type = BTreeMap<String, String>, required = false)]
@@ -86,6 +93,7 @@ pub(in super::super) struct RotateBody {
 
 impl Shape for RotateBody {
     const FIELDS: &'static [&'static str] = &["overlap_seconds", "retire_on_use", "expires_at"];
+    const IS_OPTIONAL: bool = true;
 }
 
 /// Which tokens of the project to revoke: those that match every member that is there, of which
@@ -95,10 +103,13 @@ impl Shape for RotateBody {
 #[serde(deny_unknown_fields)]
 pub(in super::super) struct RevokeAllBody {
     /// Only tokens that act for this owner.
+    #[schema(min_length = 1, max_length = 200)]
     pub(super) owner: Option<String>,
     /// Only tokens that this person or service created, in person or through a token.
+    #[schema(min_length = 1, max_length = 200)]
     pub(super) created_by: Option<String>,
     /// Only tokens that were created through the token with this id.
+    #[schema(pattern = "^[0-9A-Za-z]{16}$")]
     pub(super) created_through: Option<String>,
     /// Only tokens that were created before this instant: now, for all.
     #[schema(format = DateTime)]
@@ -109,7 +120,7 @@ pub(in super::super) struct RevokeAllBody {
     #[schema(format = DateTime)]
     pub(super) unused_since: Option<String>,
     /// Why.
-    #[schema(max_length = 200)]
+    #[schema(min_length = 1, max_length = 200)]
     pub(super) reason: Option<String>,
     /// Whether to say which tokens it would be, and to revoke none.
     #[serde(default)]

@@ -23,8 +23,10 @@ pub(in super::super) struct ListParameters {
     #[param(inline, value_type = Option<StatusParameter>)]
     status: Option<String>,
     /// Only tokens that act for this owner.
+    #[param(min_length = 1, max_length = 200)]
     owner: Option<String>,
     /// Only tokens that this person or service created, in person or through a token.
+    #[param(min_length = 1, max_length = 200)]
     created_by: Option<String>,
     /// Only tokens whose whole name is like this, in upper or lower case; `*` stands for any text.
     #[param(example = "*rest*")]
@@ -40,6 +42,7 @@ pub(in super::super) struct ListParameters {
     #[param(value_type = Option<bool>)]
     living: Option<String>,
     /// The `next` of the page before.
+    #[param(pattern = r"^[0-9]{1,17}\.[0-9A-Za-z]{16}$")]
     after: Option<String>,
     /// How many on one page.
     #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 100)]
@@ -157,7 +160,7 @@ pub(in super::super) async fn read<S: TokenStore, A: Access>(
 #[into_params(parameter_in = Query)]
 pub(in super::super) struct EventParameters {
     /// Only events before this number.
-    #[param(value_type = Option<u64>)]
+    #[param(value_type = Option<i64>, minimum = 0)]
     before: Option<String>,
     /// How many.
     #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 100)]
@@ -182,7 +185,10 @@ pub(in super::super) async fn events<S: TokenStore, A: Access>(
     Id(id): Id,
     Parameters(parameters): Parameters<EventParameters>,
 ) -> Result<Json<Vec<EventView>>, Problem> {
-    let before = parsed("before", parameters.before)?.map(EventNumber);
+    let before: Option<i64> = parsed("before", parameters.before)?;
+    let before = before.map(u64::try_from).transpose();
+    let before = before.map_err(|_| Problem::parameter("before", "must not be negative"))?;
+    let before = before.map(EventNumber);
     let limit = parsed_limit(parameters.limit)?;
     let events = management.issuer.events(id, &actor, before, limit).await?;
     Ok(Json(events.into_iter().map(EventView::new).collect()))

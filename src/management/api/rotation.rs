@@ -61,27 +61,21 @@ pub(in super::super) async fn rotate<S: TokenStore, A: Access>(
 
 /// How far a rotation has come
 ///
-/// By the id of the old token or of the new one.
+/// By the id of the old token or of the new one; null if it is neither.
 #[utoipa::path(
     get, path = "/projects/{project}/tokens/{id}/rotation", tag = "rotation",
     operation_id = "rotation_status",
     params(("project" = String, Path), ("id" = String, Path)),
-    responses((status = 200, body = RotationStatusView)),
+    responses((status = 200, body = Option<RotationStatusView>)),
 )]
 pub(in super::super) async fn status<S: TokenStore, A: Access>(
     State(management): Shared<S, A>,
     Caller { actor, .. }: Caller,
     Id(id): Id,
-) -> Result<Json<RotationStatusView>, Problem> {
+) -> Result<Json<Option<RotationStatusView>>, Problem> {
     let issuer = &management.issuer;
-    match issuer.rotation_status(id, &actor).await? {
-        Some(status) => Ok(Json(RotationStatusView::new(status, issuer.now()))),
-        None => Err(Problem::new(
-            ::axum::http::StatusCode::NOT_FOUND,
-            "not_found",
-            "the token is in no rotation",
-        )),
-    }
+    let status = issuer.rotation_status(id, &actor).await?;
+    Ok(Json(status.map(|status| RotationStatusView::new(status, issuer.now()))))
 }
 
 /// End the overlap now
