@@ -20,6 +20,12 @@ impl FieldError {
         Self { field, problem }
     }
 
+    /// The same for a field that has the type of another one.
+    #[cfg(feature = "management")]
+    pub(crate) fn named(self, field: &'static str) -> Self {
+        Self { field, ..self }
+    }
+
     /// The name of the field: `name`, `project`, `principal` (an owner, or who did something),
     /// `reason`, `scopes`, `metadata`, `expires_at`, `overlap`, `idempotency_key` or `selection`.
     #[must_use]

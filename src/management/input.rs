@@ -165,7 +165,9 @@ pub(super) fn instant(field: &'static str, text: &str) -> Result<Timestamp, Prob
 
 /// The text of a field, read by its type.
 pub(super) fn optional<T: core::str::FromStr<Err = FieldError>>(
+    name: &'static str,
     text: Option<String>,
 ) -> Result<Option<T>, Problem> {
-    Ok(text.map(|text| text.parse()).transpose()?)
+    let parsed = text.map(|text| text.parse()).transpose();
+    Ok(parsed.map_err(|error: FieldError| error.named(name))?)
 }

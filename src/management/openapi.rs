@@ -8,7 +8,7 @@ use utoipa::{
     openapi::{
         self, Content, HttpMethod, PathItem, Ref, RefOr, Response, ResponseBuilder,
         SecurityRequirement, Server,
-        path::Operation,
+        path::{Operation, Parameter, ParameterIn},
         security::{Http, HttpAuthScheme, SecurityScheme},
     },
 };
@@ -78,10 +78,13 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (HttpMethod, &mut Ope
 
 fn complete(method: &HttpMethod, operation: &mut Operation) {
     let is_open = operation.security.is_some();
-    let has_project =
-        operation.parameters.iter().flatten().any(
-            |parameter| matches!(parameter, RefOr::T(parameter) if parameter.name == "project"),
-        );
+    let has = |test: fn(&Parameter) -> bool| {
+        let mut parameters = operation.parameters.iter().flatten();
+        parameters.any(|parameter| matches!(parameter, RefOr::T(parameter) if test(parameter)))
+    };
+    let has_project = has(|parameter| parameter.name == "project");
+    let has_fields = operation.request_body.is_some()
+        || has(|parameter| matches!(parameter.parameter_in, ParameterIn::Query));
     let has_body = operation.request_body.is_some();
     let mut add = |status: &str, description: &str| {
         operation.responses.responses.insert(status.to_owned(), problem(description));
@@ -99,6 +102,8 @@ fn complete(method: &HttpMethod, operation: &mut Operation) {
         add("404", "There is no such token, or project, for whoever asks.");
         if !matches!(method, HttpMethod::Get) {
             add("409", "The state that the token is in does not allow it.");
+        }
+        if has_fields {
             add("422", "A field is not valid.");
         }
     }

@@ -21,6 +21,10 @@ async fn edits_what_is_there() {
     assert_eq!(ends["expires_at"], "2999-01-01T00:00:00Z");
     assert_eq!(ends["name"], "CI", "all else stays");
     assert_eq!(edit(json!({"expires_at": null})).await["expires_at"], Value::Null);
+    for field in ["name", "scopes", "metadata"] {
+        let problem = product.ann("PATCH", &path, json!({field: null})).await.problem(422);
+        assert_eq!(problem, ("invalid_field".into(), field.into()));
+    }
 }
 
 /// Nobody's change is overwritten unseen.
@@ -45,6 +49,7 @@ async fn if_match() {
         assert_eq!(edit(stale, "b").await.error(412), "changed", "{stale:?}");
     }
     assert_eq!(product.ann("GET", &path, Value::Null).await.ok(200)["name"], "a");
+    assert_eq!(edit(&["\"1\""], "").await.error(422), "invalid_field", "comes first");
     for (version, fresh) in
         [(3, &["\"1\", \"2\""][..]), (4, &["*"]), (5, &["\"9\"", "\"4\""]), (6, &[])]
     {

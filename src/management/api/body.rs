@@ -56,12 +56,15 @@ pub(in super::super) struct ScopeText(String);
 pub(in super::super) struct EditBody {
     /// What people call it.
     #[schema(value_type = String, required = false, min_length = 1, max_length = 100)]
+    #[serde(default, deserialize_with = "not_null")]
     pub(super) name: Option<String>,
     /// What it may do, all of it.
     #[schema(value_type = Vec<ScopeText>, required = false, max_items = 64)]
+    #[serde(default, deserialize_with = "not_null")]
     pub(super) scopes: Option<Vec<String>>,
     /// Texts of the service's own, all of them.
     #[schema(value_type = BTreeMap<String, String>, required = false)]
+    #[serde(default, deserialize_with = "not_null")]
     pub(super) metadata: Option<BTreeMap<String, String>>,
     /// The first instant at which it is no longer accepted; null for never.
     #[serde(default)]
@@ -138,6 +141,13 @@ impl Shape for RevokeAllBody {
         "reason",
         "dry_run",
     ];
+}
+
+/// For a member that need not be there, but is never null.
+fn not_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    value: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(value).map(Some)
 }
 
 /// An expiry: null is not the same as none.

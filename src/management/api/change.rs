@@ -37,22 +37,21 @@ pub(in super::super) async fn edit<S: TokenStore, A: Access>(
     Body(body): Body<EditBody>,
 ) -> Result<TokenView, Problem> {
     let issuer = &management.issuer;
-    let expected_version = if headers.contains_key(IF_MATCH) {
+    let mut edit = Edit {
+        name: input::optional("name", body.name)?,
+        scopes: body.scopes.map(input::scopes).transpose()?,
+        metadata: body.metadata.map(Metadata::try_from).transpose()?,
+        expiry: body.expires_at.read()?,
+        expected_version: None,
+    };
+    // After all else, for which it is not looked at (RFC 9110 §13.2.1).
+    if headers.contains_key(IF_MATCH) {
         let record = issuer.get(id, &actor).await?.ok_or_else(Problem::not_found)?;
         if !matches(&headers, record.version) {
             return Err(IssuerError::Changed { version: record.version }.into());
         }
-        Some(record.version)
-    } else {
-        None
-    };
-    let edit = Edit {
-        name: input::optional(body.name)?,
-        scopes: body.scopes.map(input::scopes).transpose()?,
-        metadata: body.metadata.map(Metadata::try_from).transpose()?,
-        expiry: body.expires_at.read()?,
-        expected_version,
-    };
+        edit.expected_version = Some(record.version);
+    }
     let record = issuer.edit(id, &actor, edit).await?;
     Ok(TokenView::of(issuer, record).await?)
 }
@@ -124,7 +123,7 @@ pub(in super::super) async fn revoke<S: TokenStore, A: Access>(
     Id(id): Id,
     Parameters(parameters): Parameters<RevokeParameters>,
 ) -> Result<TokenView, Problem> {
-    let reason = input::optional(parameters.reason)?;
+    let reason = input::optional("reason", parameters.reason)?;
     let revoked = management.issuer.revoke(id, &actor, reason).await?;
     Ok(TokenView::of(&management.issuer, revoked.record).await?)
 }
@@ -142,8 +141,8 @@ pub(in super::super) async fn revoke_all<S: TokenStore, A: Access>(
     Body(body): Body<RevokeAllBody>,
 ) -> Result<Json<BulkView>, Problem> {
     let chosen = Selection {
-        owner: input::optional(body.owner)?,
-        created_by: input::optional(body.created_by)?,
+        owner: input::optional("owner", body.owner)?,
+        created_by: input::optional("created_by", body.created_by)?,
         created_through: body.created_through.map(|text| token_id(&text)).transpose()?,
         created_before: instant("created_before", body.created_before)?,
         name_pattern: body.name,
@@ -156,7 +155,7 @@ pub(in super::super) async fn revoke_all<S: TokenStore, A: Access>(
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "malformed", detail));
     }
     let selection = Selection { project: Some(project), ..chosen };
-    let reason = input::optional(body.reason)?;
+    let reason = input::optional("reason", body.reason)?;
     let mut bulk = management.issuer.revoke_all(selection, &actor, reason)?;
     if body.dry_run {
         let ids = bulk.dry_run().await?;

@@ -6,7 +6,7 @@ use super::{
     super::{
         Access,
         caller::Caller,
-        input::{Id, Parameters, Shape},
+        input::{self, Id, Parameters, Shape},
         problem::Problem,
         view::{EventView, PolicyView, TokenPage, TokenView},
     },
@@ -102,8 +102,8 @@ pub(in super::super) async fn list<S: TokenStore, A: Access>(
     } = parameters;
     let selection = Selection {
         status: status.map(|text| parsed_status(&text)).transpose()?,
-        owner: parsed("owner", owner)?,
-        created_by: parsed("created_by", created_by)?,
+        owner: input::optional("owner", owner)?,
+        created_by: input::optional("created_by", created_by)?,
         name_pattern: name,
         ends_before: parsed("ends_before", ends_before)?,
         unused_since: parsed("unused_since", unused_since)?,

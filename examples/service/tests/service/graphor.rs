@@ -1,14 +1,11 @@
 //! The official `graphor` client for Python, which was not written for this service.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
 use crate::{
+    python::python_with,
     support::{Place, run},
     util::or_skip,
 };
@@ -35,7 +32,7 @@ print(json.dumps([outcome(token) for token in sys.argv[1:]]))
 
 #[test]
 fn the_python_client_works_and_understands_refusals() {
-    let Some(python) = or_skip("the graphor client in Python", python_with_graphor()) else {
+    let Some(python) = or_skip("the graphor client in Python", python_with(&[GRAPHOR])) else {
         return;
     };
     let place = Place::new();
@@ -72,36 +69,4 @@ fn the_python_client_works_and_understands_refusals() {
     let line = service.greeting.lines().find(|line| line.contains("python3 -c")).unwrap();
     let printed = crate::support::shell(&line.replace("python3", &python.display().to_string()));
     assert_eq!(printed, "['deep/er/giraffe.txt', 'zebra.md']\n");
-}
-
-/// A virtual environment of its own, kept for the next time.
-fn python_with_graphor() -> Result<PathBuf, String> {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("graphor-client");
-    let python = directory.join("bin/python3");
-    let has_client = || {
-        let check = format!(
-            "import importlib.metadata as m; assert 'graphor==' + m.version('graphor') == '{GRAPHOR}'; import graphor"
-        );
-        succeed(Command::new(&python).args(["-c", &check]))
-    };
-    if has_client().is_err() {
-        let _absent = fs::remove_dir_all(&directory);
-        succeed(Command::new("python3").args(["-m", "venv"]).arg(&directory))?;
-        succeed(Command::new(&python).args(["-m", "pip", "install", "--quiet", GRAPHOR]))?;
-        has_client()?;
-    }
-    Ok(python)
-}
-
-fn succeed(command: &mut Command) -> Result<(), String> {
-    match command.output() {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(format!(
-            "{}: {}{}",
-            command.get_program().display(),
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        )),
-        Err(error) => Err(format!("{}: {error}", command.get_program().display())),
-    }
 }

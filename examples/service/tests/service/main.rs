@@ -1,12 +1,15 @@
 //! Tests of the whole service: the real program, the commands it prints, real requests.
 #![cfg(unix)]
 
+mod authlib;
 mod clients;
 mod failures;
 mod first_start;
 mod graphor;
 mod life;
 mod management;
+mod python;
+mod schemathesis;
 mod several;
 mod shutdown;
 mod support;
