@@ -38,6 +38,8 @@
 //!   [`Issuer`] of the verifier. `BearerLayer` (feature `tower`) verifies every request, and
 //!   handlers take a [`Verified`] (feature `axum`). Without a framework, [`Answer`] says what to
 //!   answer.
+//! - **People and programs** manage tokens through the router of the module `management` (feature
+//!   `management`), mounted in the service's own.
 //! - **A store** implements [`TokenStore`], whose contract is there, and runs the suite of the
 //!   module `testing` (feature `testing`). [`MemoryStore`], `SqliteStore` (feature `sqlite`) and
 //!   `PostgresStore` (feature `postgres`) exist.

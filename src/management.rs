@@ -1,6 +1,6 @@
 //! The management API: what a product mounts so that its people and programs manage tokens.
 //!
-//! One router, for [axum](::axum) 0.8, mounted under any path with
+//! One router, for [axum] 0.8, mounted under any path with
 //! [`nest`](::axum::Router::nest). The host says who the people are ([`Access`]), by its own
 //! sign-in; a program comes with an API token that has the scope `tokens:read` or `tokens:write`,
 //! and never gets further with it than [`Actor`](crate::Actor) allows a token.
