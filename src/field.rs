@@ -26,6 +26,12 @@ impl FieldError {
         Self { field, ..self }
     }
 
+    /// What is wrong with it, to be read after the name of the field.
+    #[cfg(feature = "management")]
+    pub(crate) fn problem(&self) -> impl fmt::Display {
+        &self.problem
+    }
+
     /// The name of the field: `name`, `project`, `principal` (an owner, or who did something),
     /// `reason`, `scopes`, `metadata`, `expires_at`, `overlap`, `idempotency_key` or `selection`.
     #[must_use]

@@ -1,6 +1,6 @@
 //! The management API: what a product mounts so that its people and programs manage tokens.
 //!
-//! One router, for [axum] 0.8, mounted under any path with
+//! One router, for [axum] 0.8, mounted under any path but `/` with
 //! [`nest`](::axum::Router::nest). The host says who the people are ([`Access`]), by its own
 //! sign-in; a program comes with an API token that has the scope `tokens:read` or `tokens:write`,
 //! and never gets further with it than [`Actor`](crate::Actor) allows a token.
@@ -8,7 +8,7 @@
 //! ```
 //! use api_tokens::{
 //!     Issuer, Keyring, MemoryStore, Project, Verifier,
-//!     management::{self, Access, Denied, Grant},
+//!     management::{self, Access, AccessError, Grant},
 //!     prefix,
 //! };
 //! use axum::{Router, http::request::Parts};
@@ -16,12 +16,12 @@
 //! struct Team;
 //!
 //! impl Access for Team {
-//!     async fn grant(&self, request: &Parts, project: &Project) -> Result<Grant, Denied> {
+//!     async fn grant(&self, request: &Parts, project: &Project) -> Result<Grant, AccessError> {
 //!         // A real one looks at its session cookie, and at who is a member of the project.
-//!         let Some(user) = request.headers.get("x-user") else { return Err(Denied::SignedOut) };
+//!         let user = request.headers.get("x-user").ok_or(AccessError::SignedOut)?;
 //!         match user.to_str() {
 //!             Ok("ann") if project.as_str() == "acme" => Ok(Grant::write("ann".parse().unwrap())),
-//!             _ => Err(Denied::NoAccess),
+//!             _ => Err(AccessError::NoAccess),
 //!         }
 //!     }
 //! }
@@ -33,8 +33,8 @@
 //!
 //! # Routes
 //!
-//! Below the path at which the router is mounted. `api/openapi.json` describes them all, in
-//! OpenAPI 3.1.
+//! Below the path at which the router is mounted. `api/openapi.json` describes them all to whoever
+//! asks, in OpenAPI 3.1.
 //!
 //! | | |
 //! |---|---|
@@ -44,23 +44,32 @@
 //! | `POST …/tokens/{id}/rotate` | replace by a successor |
 //! | `GET DELETE …/tokens/{id}/rotation`, `POST …/rotation/finish` | look at a rotation, cancel, finish it |
 //! | `GET …/tokens/{id}/events` | what happened to a token |
-//! | `POST api/projects/{project}/revocations` | revoke all that match, or count them |
+//! | `POST api/projects/{project}/revocations` | revoke all that match, or say which those are |
 //! | `GET api/projects/{project}/policy` | how long tokens may live |
 //! | `GET DELETE api/token` | what the presented token is; revoke it |
-//! | `POST api/introspect` | RFC 7662, for the presented token, or with `tokens:read` for its project's |
+//! | `POST api/introspect` | RFC 7662: of the presented token itself, or with `tokens:read` of any in its project |
 //! | `POST api/revoke` | RFC 7009: whoever has a token may revoke it |
 //!
 //! # What every answer has in common
 //!
 //! - Errors are `application/problem+json` (RFC 9457) with the additional members `error`, a word
-//!   for programs, and where a field is at fault, `field`. Nothing that the client sent comes back.
+//!   for programs, and where a field is at fault, `field`. The document lists the words. What cannot
+//!   be read is a 400, and what is not valid a 422. Nothing that the client sent comes back.
 //! - A project without access is a project without tokens: 404, whether it exists or not. So is
 //!   a token of another project.
 //! - `Cache-Control: no-store`. The plaintext of a token is in one answer only: that to `create` or
 //!   `rotate`. Both take an `Idempotency-Key`.
-//! - `ETag` is the version of a token; `If-Match` on an edit refuses to overwrite what somebody
-//!   else has changed.
-//! - Bodies are JSON of at most 64 KiB; members and parameters that are not known are refused.
+//! - `ETag` is the version of a token's record, for `If-Match` on an edit, which then overwrites
+//!   nothing that somebody else has changed. (Whether the token has expired, and when it was used,
+//!   changes without it.)
+//! - Bodies are JSON of at most 128 KiB; members and parameters that are not known are refused.
+//! - A token acts for whoever creates it. What a list filters by, except for the owner, is decided
+//!   token by token: see [`Selection`](crate::Selection) for what that costs. Tokens that expire soon
+//!   are those with `living=true` and `ends_before`.
+//!
+//! A request comes with a token in `Authorization`, or a [`BearerLayer`](crate::BearerLayer) around
+//! the router has verified it already. A token goes before a session. Put a CORS layer, if you want
+//! one, around the router: preflights have no credentials.
 //!
 //! # Cross-site requests
 //!
@@ -69,7 +78,7 @@
 //! (`Sec-Fetch-Site`, or `Origin` compared with `Host`): all browsers of today send one of the
 //! two. A session cookie had better be `SameSite=Lax` or `Strict` all the same. Another
 //! subdomain is another origin; what is served from the same origin is trusted. A proxy must pass
-//! `Host` on as it is.
+//! `Host` and the path on as they are.
 
 mod access;
 mod api;
@@ -91,17 +100,19 @@ use ::axum::{
     response::Response,
 };
 
-pub use access::{Access, Denied, Grant};
+pub use access::{Access, AccessError, Grant};
 
 use self::problem::Problem;
 use crate::{Issuer, TokenStore};
 
-/// The greatest size of a body, in bytes: the longest that is meaningful is about half of it.
-const MAX_BODY_BYTES: usize = 64 * 1024;
+/// The greatest size of a body, in KiB. Names, scopes and metadata at their limits, each character
+/// escaped as JSON allows (12 bytes), are 110 KiB.
+const MAX_BODY_KIB: usize = 128;
 
 /// The router, for the tokens of `issuer` and the people of `access`.
 ///
-/// It answers all paths below the one at which it is mounted, also those that do not exist.
+/// It answers all paths below the one at which it is mounted, also those that do not exist: so it
+/// is to be nested, not merged.
 pub fn router<S: TokenStore, A: Access>(issuer: Issuer<S>, access: A) -> Router {
     let management = Arc::new(Management { issuer, access });
     let api = api::routes().merge(presented::routes()).merge(openapi::routes());
@@ -114,10 +125,12 @@ pub fn router<S: TokenStore, A: Access>(issuer: Issuer<S>, access: A) -> Router 
             let detail = "this path does not take this method";
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
         })
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(middleware::map_response(keep_nowhere))
+        .layer(DefaultBodyLimit::max(MAX_BODY_KIB * 1024))
+        .layer(middleware::map_response(forbid_caching))
         .with_state(management)
 }
+
+type Managed<S, A> = ::axum::extract::State<Arc<Management<S, A>>>;
 
 /// What the handlers work with.
 struct Management<S, A> {
@@ -125,7 +138,7 @@ struct Management<S, A> {
     access: A,
 }
 
-async fn keep_nowhere(mut response: Response) -> Response {
+async fn forbid_caching(mut response: Response) -> Response {
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

@@ -1,4 +1,5 @@
-use std::error::Error;
+use core::{error::Error, net::IpAddr};
+use std::sync::Arc;
 
 use http::request::Parts;
 
@@ -8,10 +9,14 @@ use crate::{Actor, Principal, Project, Scopes};
 ///
 /// # Contract
 ///
-/// `grant` is asked once for each request that does not come with an API token of the issuer's
-/// prefix, and for the project in its path. It decides by the request's head alone, such as by a
-/// session cookie, and checks all that it believes: nothing in `request` is verified. Whoever
-/// cannot tell answers [`Denied::Outage`], never a guess.
+/// `grant` is asked once for each request about a project that does not come with an API token of
+/// the issuer's prefix. It decides by the request's head alone, such as by a session cookie, and
+/// checks all that it believes: nothing in `request` is verified. Whoever cannot tell answers
+/// [`AccessError::Outage`], never a guess.
+///
+/// Tokens that another system issued and that the verifier accepts
+/// ([`ImportFormat`](crate::ImportFormat)) have no such prefix, so `grant` is asked for them: they
+/// cannot manage tokens.
 ///
 /// The example of the [module](crate::management) has one.
 pub trait Access: Send + Sync + 'static {
@@ -19,12 +24,34 @@ pub trait Access: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`Denied`], if they may not even see them.
+    /// [`AccessError`], if they may not even see them, or if that cannot be told.
     fn grant(
         &self,
         request: &Parts,
         project: &Project,
-    ) -> impl Future<Output = Result<Grant, Denied>> + Send;
+    ) -> impl Future<Output = Result<Grant, AccessError>> + Send;
+
+    /// Where a request comes from, for the [`Usage`](crate::Usage) of the token that it comes with:
+    /// only the host knows whether to believe a proxy's header. By default it is not known.
+    fn client_address(&self, request: &Parts) -> Option<IpAddr> {
+        let _ = request;
+        None
+    }
+}
+
+/// As its inside.
+impl<T: Access> Access for Arc<T> {
+    fn grant(
+        &self,
+        request: &Parts,
+        project: &Project,
+    ) -> impl Future<Output = Result<Grant, AccessError>> + Send {
+        T::grant(self, request, project)
+    }
+
+    fn client_address(&self, request: &Parts) -> Option<IpAddr> {
+        T::client_address(self, request)
+    }
 }
 
 /// What a person may do with the tokens of one project.
@@ -42,8 +69,11 @@ impl Grant {
         Self { principal, may_write: false, holds: None }
     }
 
-    /// They may see and change all tokens of the project, and create some, which act for
-    /// themselves.
+    /// They may see and change all tokens of the project, and create tokens, which act for this
+    /// person.
+    ///
+    /// **Of all scopes**, `*` and `tokens:*` included: whoever may not do everything in the project
+    /// is limited by [`holding`](Self::holding).
     #[must_use]
     pub fn write(principal: Principal) -> Self {
         Self { principal, may_write: true, holds: None }
@@ -64,15 +94,25 @@ impl Grant {
     }
 }
 
-/// Why somebody may not see the tokens of a project.
-#[derive(Debug)]
+/// Why there is no grant.
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Denied {
+pub enum AccessError {
     /// Nobody is signed in: 401.
+    #[error("nobody is signed in")]
     SignedOut,
     /// Who is signed in has nothing to do with the project, or there is none of this name: 404,
     /// without a difference.
+    #[error("no access to this project")]
     NoAccess,
     /// It cannot be told now: 503. The error goes to the operator, by [`tracing`].
-    Outage(Box<dyn Error + Send + Sync>),
+    #[error("the access could not be told")]
+    Outage(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl AccessError {
+    /// It cannot be told now.
+    pub fn outage(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Outage(error.into())
+    }
 }

@@ -7,11 +7,15 @@ use ::axum::{
     http::{HeaderValue, Method, StatusCode, header, request::Parts},
 };
 
-use super::{Access, Denied, Management, origin::is_trusted, problem::Problem};
+use super::{Access, AccessError, Management, origin::is_trusted, problem::Problem};
 use crate::{
     Actor, Client, Credentials, Project, Scopes, TokenStore, Verified, VerifyError,
     tower::has_token_in_query,
 };
+
+/// The scopes that a token needs to read the tokens of its project, and to change them.
+const READ: &str = "tokens:read";
+const WRITE: &str = "tokens:write";
 
 /// Who may do what the request asks for with the tokens of `project`: to read them for `GET`, to
 /// change them for everything else.
@@ -29,10 +33,13 @@ impl<S: TokenStore, A: Access> FromRequestParts<Arc<Management<S, A>>> for Calle
         management: &Arc<Management<S, A>>,
     ) -> Result<Self, Problem> {
         let project = project(parts).await;
+        if parts.headers.contains_key(header::IF_MATCH) && parts.method != Method::PATCH {
+            let detail = "If-Match counts for edits only";
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "malformed", detail));
+        }
         let writes = parts.method != Method::GET && parts.method != Method::HEAD;
         if let Some(token) = management.own_token(parts).await? {
-            let scope = if writes { "tokens:write" } else { "tokens:read" };
-            management.require(&token, scope)?;
+            management.require(&token, if writes { WRITE } else { READ })?;
             let project = project.filter(|project| project == token.project());
             let project = project.ok_or_else(Problem::not_found)?;
             return Ok(Self { actor: Actor::from(&token).in_project(project.clone()), project });
@@ -41,13 +48,13 @@ impl<S: TokenStore, A: Access> FromRequestParts<Arc<Management<S, A>>> for Calle
             let detail = "the request comes from another site";
             return Err(Problem::new(StatusCode::FORBIDDEN, "cross_site", detail));
         }
-        // What cannot be a project is one without access, to whoever is signed in.
+        // A text that cannot be a project names none.
         let Some(project) = project else { return Err(Problem::not_found()) };
         let grant = match management.access.grant(parts, &project).await {
             Ok(grant) => grant,
-            Err(Denied::SignedOut) => return Err(signed_out(parts)),
-            Err(Denied::NoAccess) => return Err(Problem::not_found()),
-            Err(Denied::Outage(error)) => return Err(Problem::outage(&*error)),
+            Err(AccessError::SignedOut) => return Err(signed_out(parts)),
+            Err(AccessError::NoAccess) => return Err(Problem::not_found()),
+            Err(AccessError::Outage(error)) => return Err(Problem::outage(&*error)),
         };
         if writes && !grant.may_write {
             let detail = "you may see the tokens of this project, but not change them";
@@ -65,10 +72,11 @@ async fn project(parts: &mut Parts) -> Option<Project> {
 
 /// Nobody's session, and not one of our tokens either.
 fn signed_out(parts: &Parts) -> Problem {
-    Problem::refused(match credentials(parts) {
-        Credentials::Bearer(_) => VerifyError::MalformedCredentials,
-        _ => VerifyError::NoCredentials,
-    })
+    if let Credentials::Bearer(_) = credentials(parts) {
+        return Problem::refused(VerifyError::MalformedCredentials);
+    }
+    let detail = "sign in, or send an API token: Authorization: Bearer TOKEN";
+    Problem::new(StatusCode::UNAUTHORIZED, "signed_out", detail)
 }
 
 fn credentials(parts: &Parts) -> Credentials<'_> {
@@ -84,7 +92,8 @@ impl<S: TokenStore, A: Access> Management<S, A> {
     /// issuer's prefix: then it is the host's to say who it is, perhaps by a Bearer token of its
     /// own.
     async fn own_token(&self, parts: &Parts) -> Result<Option<Verified>, Problem> {
-        let is_own = match credentials(parts) {
+        let is_verified = parts.extensions.get::<Verified>().is_some();
+        let is_ours = match credentials(parts) {
             Credentials::Bearer(text) => {
                 let rest = text.strip_prefix(self.issuer.prefix().as_str().as_bytes());
                 rest.is_some_and(|rest| rest.starts_with(b"_"))
@@ -92,7 +101,7 @@ impl<S: TokenStore, A: Access> Management<S, A> {
             Credentials::Absent | Credentials::OtherScheme => false,
             Credentials::InvalidRequest | Credentials::MalformedToken => true,
         };
-        if is_own || has_token_in_query(&parts.uri) {
+        if is_verified || is_ours || has_token_in_query(&parts.uri) {
             self.token(parts).await.map(Some)
         } else {
             Ok(None)
@@ -101,24 +110,36 @@ impl<S: TokenStore, A: Access> Management<S, A> {
 
     /// The API token that the request must come with.
     pub(super) async fn token(&self, parts: &Parts) -> Result<Verified, Problem> {
+        // A `BearerLayer` around this has taken it out of the header.
+        if let Some(token) = parts.extensions.get::<Verified>() {
+            return Ok(token.clone());
+        }
         let verifier = self.issuer.verifier();
         if has_token_in_query(&parts.uri) {
             verifier.note_refusal(&VerifyError::InvalidRequest);
             return Err(Problem::refused(VerifyError::InvalidRequest));
         }
         let user_agent = parts.headers.get(header::USER_AGENT).map(HeaderValue::as_bytes);
-        let client = Client { user_agent, ..Client::default() };
+        let client = Client { address: self.access.client_address(parts), user_agent };
         verifier
             .verify_authorization_from(authorization(parts), client)
             .await
             .map_err(Problem::refused)
     }
 
-    pub(super) fn require(&self, token: &Verified, scope: &str) -> Result<(), Problem> {
+    fn require(&self, token: &Verified, scope: &str) -> Result<(), Problem> {
+        if token.covers_text(scope) {
+            return Ok(());
+        }
         let required: Scopes = scope.parse()?;
-        token.require(&required).map_err(|error| {
-            self.issuer.verifier().note_refusal(&error);
-            Problem::refused(error)
-        })
+        let error = VerifyError::InsufficientScope { id: token.id(), required };
+        self.issuer.verifier().note_refusal(&error);
+        Err(Problem::refused(error))
     }
+}
+
+/// Whether the holder of `caller` may know of `token`.
+pub(super) fn may_know(caller: &Verified, token: &Verified) -> bool {
+    let may_read = caller.project() == token.project() && caller.covers_text(READ);
+    caller.id() == token.id() || may_read
 }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::problem::Problem;
+use super::{MAX_BODY_KIB, problem::Problem};
 use crate::{FieldError, Scope, Scopes, TokenId};
 
 /// A set of named members, of which each is known.
@@ -30,23 +30,27 @@ impl<T: Shape, State: Send + Sync> FromRequest<State> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &State) -> Result<Self, Problem> {
-        let is_json = is_json(request.headers());
+        let is_json = has_media_type(request.headers(), "application/json");
         let bytes = bytes(request, state).await?;
         if bytes.is_empty() && T::IS_OPTIONAL {
-            return shaped(Map::new(), Place::Body).map(Self);
+            return shaped(Map::new()).map(Self);
         }
         if !is_json {
             let detail = "the body must be JSON: Content-Type: application/json";
-            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", detail));
+            return Err(Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                detail,
+            ));
         }
         let Ok(value) = serde_json::from_slice(&bytes) else {
             let detail = "the body is not valid JSON";
             return Err(Problem::new(StatusCode::BAD_REQUEST, "malformed", detail));
         };
         let Value::Object(members) = value else {
-            return Err(Place::Body.malformed("the body must be a JSON object"));
+            return Err(malformed("the body must be a JSON object"));
         };
-        shaped(members, Place::Body).map(Self)
+        shaped(members).map(Self)
     }
 }
 
@@ -56,7 +60,7 @@ pub(super) async fn bytes<State: Send + Sync>(
 ) -> Result<Bytes, Problem> {
     Bytes::from_request(request, state).await.map_err(|rejection: BytesRejection| {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            let detail = "the body must have at most 64 KiB";
+            let detail = format!("the body must have at most {MAX_BODY_KIB} KiB");
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
         } else {
             Problem::new(StatusCode::BAD_REQUEST, "malformed", "the body did not arrive whole")
@@ -64,10 +68,10 @@ pub(super) async fn bytes<State: Send + Sync>(
     })
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes) else { return false };
+pub(super) fn has_media_type(headers: &HeaderMap, media_type: &str) -> bool {
+    let value = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     let essence = value.split(|byte| *byte == b';').next().unwrap_or_default();
-    essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
+    essence.trim_ascii().eq_ignore_ascii_case(media_type.as_bytes())
 }
 
 /// The parameters of the URL, each at most once.
@@ -86,53 +90,31 @@ impl<T: Shape, State: Sync> FromRequestParts<State> for Parameters<T> {
                 return Err(Problem::new(StatusCode::BAD_REQUEST, "malformed", detail));
             }
         }
-        shaped(members, Place::Url).map(Self)
+        shaped(members).map(Self)
     }
 }
 
-/// Where members come from, which says what it means if they are wrong.
-#[derive(Clone, Copy)]
-enum Place {
-    Body,
-    Url,
-}
-
-impl Place {
-    fn member(self, name: &'static str, problem: &'static str) -> Problem {
-        match self {
-            Self::Body => Problem::field(name, problem),
-            Self::Url => Problem::parameter(name, problem),
-        }
-    }
-
-    fn malformed(self, detail: impl Into<String>) -> Problem {
-        let status = match self {
-            Self::Body => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Url => StatusCode::BAD_REQUEST,
-        };
-        Problem::new(status, "malformed", detail)
-    }
-}
-
-fn shaped<T: Shape>(members: Map<String, Value>, place: Place) -> Result<T, Problem> {
+fn shaped<T: Shape>(members: Map<String, Value>) -> Result<T, Problem> {
     if members.keys().any(|name| !T::FIELDS.contains(&name.as_str())) {
         let known = T::FIELDS.join(", ");
-        return Err(
-            place.malformed(format!("there is a name that is not known: known are {known}"))
-        );
+        return Err(malformed(format!("there is an unknown name; known are: {known}")));
     }
     if let Some(missing) = T::REQUIRED.iter().find(|name| !members.contains_key(**name)) {
-        return Err(place.member(missing, "is missing"));
+        return Err(Problem::field(missing, "is missing"));
     }
     serde_path_to_error::deserialize(Value::Object(members)).map_err(|error| {
         // The error itself repeats what the client sent.
         let path = error.path().to_string();
         let member = path.split(['.', '[']).next().unwrap_or_default();
         match T::FIELDS.iter().find(|name| **name == member) {
-            Some(name) => place.member(name, "has not the form that it must have"),
-            None => place.malformed("what is sent has not the form that it must have"),
+            Some(name) => Problem::field(name, "is not of the right type"),
+            None => malformed("a member is not of the right type"),
         }
     })
+}
+
+fn malformed(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "malformed", detail)
 }
 
 /// The id in the path. What is not an id at all is one that no token has.
@@ -157,17 +139,41 @@ pub(super) fn scopes(texts: Vec<String>) -> Result<Scopes, Problem> {
 }
 
 /// An instant as RFC 3339 has it.
-pub(super) fn instant(field: &'static str, text: &str) -> Result<Timestamp, Problem> {
-    text.parse().map_err(|_| {
-        Problem::field(field, "must be an instant such as 2030-01-31T12:00:00Z (RFC 3339)")
+pub(super) fn instant(
+    name: &'static str,
+    text: Option<String>,
+) -> Result<Option<Timestamp>, Problem> {
+    let parsed = text.map(|text| text.parse()).transpose();
+    parsed.map_err(|_| {
+        Problem::field(name, "must be an instant such as 2030-01-31T12:00:00Z (RFC 3339)")
     })
 }
 
 /// The text of a field, read by its type.
-pub(super) fn optional<T: core::str::FromStr<Err = FieldError>>(
+pub(super) fn text<T: core::str::FromStr<Err = FieldError>>(
     name: &'static str,
     text: Option<String>,
 ) -> Result<Option<T>, Problem> {
     let parsed = text.map(|text| text.parse()).transpose();
     Ok(parsed.map_err(|error: FieldError| error.named(name))?)
+}
+
+/// A pattern of names, which is compared with many.
+pub(super) fn pattern(name: &'static str, text: Option<String>) -> Result<Option<String>, Problem> {
+    const MAX_CHARS: usize = 200;
+    match text {
+        Some(text) if text.chars().nth(MAX_CHARS).is_some() => {
+            Err(Problem::field(name, format!("must have at most {MAX_CHARS} characters")))
+        }
+        text => Ok(text),
+    }
+}
+
+/// The id of a token.
+pub(super) fn token_id(
+    name: &'static str,
+    text: Option<String>,
+) -> Result<Option<TokenId>, Problem> {
+    let parsed = text.map(|text| text.parse()).transpose();
+    parsed.map_err(|_| Problem::field(name, "is not the id of a token"))
 }

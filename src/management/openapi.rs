@@ -6,14 +6,20 @@ use ::axum::{Json, Router, extract::OriginalUri, routing::get};
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        self, Content, HttpMethod, PathItem, Ref, RefOr, Response, ResponseBuilder,
+        self, Content, HttpMethod, PathItem, Ref, RefOr, Required, Response, ResponseBuilder,
         SecurityRequirement, Server,
-        path::{Operation, Parameter, ParameterIn},
+        path::{Operation, Parameter, ParameterBuilder, ParameterIn},
+        schema::{ObjectBuilder, Type},
         security::{Http, HttpAuthScheme, SecurityScheme},
     },
 };
 
-use super::{Access, Management, api::paths, presented, problem::ProblemView};
+use super::{
+    Access, Management,
+    api::{change, create, read, rotation},
+    presented,
+    problem::ProblemView,
+};
 use crate::TokenStore;
 
 #[derive(OpenApi)]
@@ -21,12 +27,11 @@ use crate::TokenStore;
     info(
         title = "API tokens",
         description = "Create, list, rotate and revoke the API tokens of a project.",
-        license(name = "MIT OR Apache-2.0"),
     ),
     paths(
-        paths::list, paths::create, paths::read, paths::edit, paths::revoke, paths::disable,
-        paths::enable, paths::events, paths::rotate, paths::status, paths::cancel, paths::finish,
-        paths::revoke_all, paths::policy,
+        read::list, create::create, read::read, change::edit, change::revoke, change::disable,
+        change::enable, read::events, rotation::rotate, rotation::status, rotation::cancel,
+        rotation::finish, change::revoke_all, read::policy,
         presented::who_am_i, presented::revoke_own, presented::introspect, presented::revoke,
     ),
     components(schemas(ProblemView)),
@@ -56,9 +61,11 @@ impl Modify for Common {
         let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("token", bearer);
-        for item in document.paths.paths.values_mut() {
+        // That of this crate is not that of the service.
+        document.info.license = None;
+        for (path, item) in &mut document.paths.paths {
             for (method, operation) in operations(item) {
-                complete(&method, operation);
+                complete(path, &method, operation);
             }
         }
     }
@@ -76,15 +83,20 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (HttpMethod, &mut Ope
     .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
-fn complete(method: &HttpMethod, operation: &mut Operation) {
+fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
     let is_open = operation.security.is_some();
-    let has = |test: fn(&Parameter) -> bool| {
-        let mut parameters = operation.parameters.iter().flatten();
-        parameters.any(|parameter| matches!(parameter, RefOr::T(parameter) if test(parameter)))
-    };
-    let has_project = has(|parameter| parameter.name == "project");
-    let has_fields = operation.request_body.is_some()
-        || has(|parameter| matches!(parameter.parameter_in, ParameterIn::Query));
+    let has_project = path.starts_with("/projects/{project}/");
+    let has_query = operation.parameters.iter().flatten().any(|parameter| {
+        matches!(parameter, RefOr::T(it) if matches!(it.parameter_in, ParameterIn::Query))
+    });
+    let has_fields = operation.request_body.is_some() || has_query;
+    for (name, description) in
+        [("project", "The project that the tokens belong to."), ("id", "The id of a token.")]
+    {
+        if path.contains(&format!("{{{name}}}")) {
+            operation.parameters.get_or_insert_default().push(path_parameter(name, description));
+        }
+    }
     let has_body = operation.request_body.is_some();
     let mut add = |status: &str, description: &str| {
         operation.responses.responses.insert(status.to_owned(), problem(description));
@@ -118,6 +130,17 @@ fn complete(method: &HttpMethod, operation: &mut Operation) {
         let token: [String; 0] = [];
         operation.security = Some(vec![SecurityRequirement::new("token", token)]);
     }
+}
+
+fn path_parameter(name: &str, description: &str) -> RefOr<Parameter> {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .description(Some(description))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .build()
+        .into()
 }
 
 fn problem(description: &str) -> RefOr<Response> {

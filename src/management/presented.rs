@@ -1,4 +1,4 @@
-//! What whoever has a token may do with it, whatever its scopes: ask what it is, and revoke it.
+//! What the holder of a token may do with it, whatever its scopes: ask what it is, and revoke it.
 
 use std::sync::Arc;
 
@@ -6,21 +6,22 @@ use ::axum::{
     Json, Router,
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Request, State},
-    http::{HeaderValue, StatusCode, header::CONTENT_TYPE, request::Parts},
+    http::{StatusCode, request::Parts},
     routing::{get, post},
 };
-use serde::Deserialize;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use super::{
-    Access, Management, input,
+    Access, Managed, Management,
+    caller::may_know,
+    input::{self, has_media_type},
     problem::Problem,
     view::{IntrospectionView, TokenView},
 };
-use crate::{Actor, TokenStore, Verified, VerifyError};
-
-type Shared<S, A> = State<Arc<Management<S, A>>>;
+use crate::{
+    Client, Issuer, RevocationReason, TokenId, TokenRecord, TokenStore, Verified, VerifyError,
+};
 
 pub(super) fn routes<S: TokenStore, A: Access>() -> Router<Arc<Management<S, A>>> {
     Router::new()
@@ -49,7 +50,7 @@ impl<S: TokenStore, A: Access> FromRequestParts<Arc<Management<S, A>>> for Prese
     responses((status = 200, body = TokenView, headers(("ETag" = String)))),
 )]
 pub(super) async fn who_am_i<S: TokenStore, A: Access>(
-    State(management): Shared<S, A>,
+    State(management): Managed<S, A>,
     Presented(token): Presented,
 ) -> Result<TokenView, Problem> {
     Ok(TokenView::of(&management.issuer, token.record().clone()).await?)
@@ -61,12 +62,22 @@ pub(super) async fn who_am_i<S: TokenStore, A: Access>(
     responses((status = 200, body = TokenView, headers(("ETag" = String)))),
 )]
 pub(super) async fn revoke_own<S: TokenStore, A: Access>(
-    State(management): Shared<S, A>,
+    State(management): Managed<S, A>,
     Presented(token): Presented,
 ) -> Result<TokenView, Problem> {
     let issuer = &management.issuer;
-    let revoked = issuer.revoke(token.id(), &Actor::from(&token), None).await?;
-    Ok(TokenView::of(issuer, revoked.record).await?)
+    let record = revoke_presented(issuer, token.id()).await?;
+    Ok(TokenView::of(issuer, record).await?)
+}
+
+/// Not as the token's own deed, which it may not be able to do: those through which it was made may
+/// have been revoked.
+async fn revoke_presented<S: TokenStore>(
+    issuer: &Issuer<S>,
+    id: TokenId,
+) -> Result<TokenRecord, Problem> {
+    let reason: RevocationReason = "presented for revocation".parse()?;
+    Ok(issuer.verifier().shared.revoke(id, None, Some(&reason)).await?)
 }
 
 /// A token in a form (RFC 7662 §2.1, RFC 7009 §2.1); what else the form has is ignored.
@@ -78,7 +89,7 @@ impl<Inner: Send + Sync> FromRequest<Inner> for Form {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &Inner) -> Result<Self, Problem> {
-        let is_form = is_form(request.headers().get(CONTENT_TYPE));
+        let is_form = has_media_type(request.headers(), "application/x-www-form-urlencoded");
         let bytes: Bytes = input::bytes(request, state).await?;
         if !is_form {
             let detail = "the body must be a form: application/x-www-form-urlencoded";
@@ -97,14 +108,8 @@ impl<Inner: Send + Sync> FromRequest<Inner> for Form {
     }
 }
 
-fn is_form(content_type: Option<&HeaderValue>) -> bool {
-    let value = content_type.map(HeaderValue::as_bytes).unwrap_or_default();
-    let essence = value.split(|byte| *byte == b';').next().unwrap_or_default();
-    essence.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
-}
-
 /// The form, for the document.
-#[derive(Deserialize, ToSchema)]
+#[derive(ToSchema)]
 #[expect(dead_code, reason = "describes a form that is read by hand")]
 pub(super) struct TokenForm {
     /// The plaintext of a token.
@@ -124,24 +129,30 @@ pub(super) struct TokenForm {
     responses((status = 200, body = IntrospectionView)),
 )]
 pub(super) async fn introspect<S: TokenStore, A: Access>(
-    State(management): Shared<S, A>,
+    State(management): Managed<S, A>,
     Presented(caller): Presented,
     form: Form,
 ) -> Result<Json<IntrospectionView>, Problem> {
     let verifier = management.issuer.verifier();
     let token = match verifier.decide(&form.token).await {
         Ok(token) => token,
-        Err(error @ (VerifyError::Outage(_) | VerifyError::UnknownKey { .. })) => {
-            return Err(Problem::refused(error));
+        Err(error) => {
+            verifier.note_refusal(&error);
+            return match error {
+                VerifyError::Outage(_) | VerifyError::UnknownKey { .. } => {
+                    Err(Problem::refused(error))
+                }
+                _ => Ok(Json(IntrospectionView::default())),
+            };
         }
-        Err(_) => return Ok(Json(IntrospectionView::default())),
     };
-    let reads = caller.project() == token.project() && caller.covers_text("tokens:read");
-    if token.id() != caller.id() && !reads {
+    if !may_know(&caller, &token) {
         return Ok(Json(IntrospectionView::default()));
     }
-    // Whoever asks has been sent the token.
-    verifier.note_use(&token, crate::Client::default());
+    // Somebody has sent it to whoever asks. From where is not known here.
+    if token.id() != caller.id() {
+        verifier.note_use(&token, Client::default());
+    }
     Ok(Json(IntrospectionView::active(&token)))
 }
 
@@ -155,23 +166,23 @@ pub(super) async fn introspect<S: TokenStore, A: Access>(
     security(()),
 )]
 pub(super) async fn revoke<S: TokenStore, A: Access>(
-    State(management): Shared<S, A>,
+    State(management): Managed<S, A>,
     form: Form,
 ) -> Result<(), Problem> {
     let (issuer, verifier) = (&management.issuer, management.issuer.verifier());
     // Not a use of the token: it must not end the overlap with its predecessor.
     match verifier.decide(&form.token).await {
-        Ok(token) => {
-            issuer.revoke(token.id(), &Actor::from(&token), None).await?;
-        }
-        // It might be switched on again: who has it wants it to be gone.
+        Ok(token) => drop(revoke_presented(issuer, token.id()).await?),
+        // Also what might be accepted again: who has it wants it to be gone.
         Err(VerifyError::NotActive { id, .. } | VerifyError::OwnerWithoutAccess { id }) => {
-            verifier.shared.revoke(id, None, None).await?;
+            revoke_presented(issuer, id).await?;
         }
-        Err(error @ (VerifyError::Outage(_) | VerifyError::UnknownKey { .. })) => {
-            return Err(Problem::refused(error));
+        Err(error) => {
+            verifier.note_refusal(&error);
+            if let VerifyError::Outage(_) | VerifyError::UnknownKey { .. } = error {
+                return Err(Problem::refused(error));
+            }
         }
-        Err(error) => verifier.note_refusal(&error),
     }
     Ok(())
 }

@@ -15,11 +15,11 @@ use crate::{FieldError, IssuerError, Realm, Refused, ScopeError, StoreErrorKind,
 pub(super) enum Problem {
     /// The presented token was refused.
     Refused(Refused),
-    Own(Box<Own>),
+    Own(Box<Details>),
 }
 
 #[derive(Debug)]
-pub(super) struct Own {
+pub(super) struct Details {
     status: StatusCode,
     error: &'static str,
     field: Option<&'static str>,
@@ -28,25 +28,21 @@ pub(super) struct Own {
 
 impl Problem {
     pub(super) fn new(status: StatusCode, error: &'static str, detail: impl Into<String>) -> Self {
-        Self::Own(Box::new(Own { status, error, field: None, detail: detail.into() }))
+        Self::Own(Box::new(Details { status, error, field: None, detail: detail.into() }))
     }
 
     pub(super) fn refused(error: VerifyError) -> Self {
         Self::Refused(Refused::new(error, Realm::default()))
     }
 
-    /// A member of the body, or a field of the header, that is at fault.
+    /// A member, a parameter or a field of the header is at fault.
     pub(super) fn field(field: &'static str, problem: impl fmt::Display) -> Self {
-        Self::at(StatusCode::UNPROCESSABLE_ENTITY, field, format!("{field} {problem}"))
-    }
-
-    /// A parameter of the URL that is at fault.
-    pub(super) fn parameter(field: &'static str, problem: impl fmt::Display) -> Self {
-        Self::at(StatusCode::BAD_REQUEST, field, format!("{field} {problem}"))
-    }
-
-    fn at(status: StatusCode, field: &'static str, detail: String) -> Self {
-        Self::Own(Box::new(Own { status, error: "invalid_field", field: Some(field), detail }))
+        Self::Own(Box::new(Details {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            error: "invalid_field",
+            field: Some(field),
+            detail: format!("{field} {problem}"),
+        }))
     }
 
     /// No token, or none that the caller may know of: one answer for both.
@@ -66,9 +62,10 @@ impl From<IssuerError> for Problem {
         let (status, word) = match &error {
             IssuerError::Invalid(field) => return field.into(),
             IssuerError::NotFound => (StatusCode::NOT_FOUND, "not_found"),
-            IssuerError::NotAllowed { .. }
-            | IssuerError::PredecessorInUse { .. }
-            | IssuerError::OtherPrefix => (StatusCode::CONFLICT, "not_allowed"),
+            IssuerError::NotAllowed { .. } | IssuerError::OtherPrefix => {
+                (StatusCode::CONFLICT, "not_allowed")
+            }
+            IssuerError::PredecessorInUse { .. } => (StatusCode::CONFLICT, "predecessor_in_use"),
             IssuerError::Repeated { .. } => (StatusCode::CONFLICT, "repeated"),
             IssuerError::Changed { .. } => (StatusCode::PRECONDITION_FAILED, "changed"),
             IssuerError::Exceeds(_) => (StatusCode::FORBIDDEN, "exceeds"),
@@ -80,8 +77,13 @@ impl From<IssuerError> for Problem {
             {
                 return Self::outage(&error);
             }
-            _ => {
-                tracing::error!(target: "api_tokens::management", error = &error as &dyn std::error::Error, "failed");
+            IssuerError::AlreadyImported { .. }
+            | IssuerError::KeyInUse { .. }
+            | IssuerError::KeyNotRetirable
+            | IssuerError::Random
+            | IssuerError::Store(_) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::error!(target: "api_tokens::management", error, "failed");
                 let detail = "the server failed to handle the request";
                 return Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail);
             }
@@ -92,7 +94,9 @@ impl From<IssuerError> for Problem {
 
 impl From<&FieldError> for Problem {
     fn from(error: &FieldError) -> Self {
-        Self::at(StatusCode::UNPROCESSABLE_ENTITY, error.field(), error.to_string())
+        // What is sent in seconds has that in its name.
+        let field = if error.field() == "overlap" { "overlap_seconds" } else { error.field() };
+        Self::field(field, error.problem())
     }
 }
 
@@ -126,6 +130,10 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         let content_type = HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, content_type);
+        if own.status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Bearer realm=\"api\"");
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
         if own.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
         }
@@ -146,7 +154,11 @@ pub(super) struct ProblemView {
     status: u16,
     /// What is wrong, for people.
     detail: String,
-    /// What is wrong, for programs. If there is none, no token was presented.
+    /// What is wrong, for programs: of the request, `malformed`, `invalid_field`, `too_large`,
+    /// `unsupported_media_type`, `not_found`, `method_not_allowed`; of who asks, `signed_out`,
+    /// `read_only`, `cross_site`, `exceeds`, `actor_not_active`, and those of RFC 6750, of which
+    /// there is none if no token was presented; of the token, `not_allowed`, `predecessor_in_use`,
+    /// `repeated`, `changed`; of the server, `unavailable`, `internal`.
     #[schema(example = "invalid_field", required = false)]
     error: &'static str,
     /// The field at fault, if it is one.

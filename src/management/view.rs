@@ -3,6 +3,11 @@
 use core::net::IpAddr;
 use std::collections::BTreeMap;
 
+use ::axum::{
+    Json,
+    http::header::ETAG,
+    response::{IntoResponse, Response},
+};
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
@@ -19,7 +24,8 @@ pub(super) struct TokenView {
     /// The public handle, safe to log and to show.
     #[schema(example = "Ky9Pf34qY6Nb3wWD", pattern = "^[0-9A-Za-z]{16}$")]
     id: String,
-    status: StatusView,
+    #[schema(value_type = StatusView)]
+    status: Status,
     /// The project that it belongs to.
     project: String,
     /// What people call it.
@@ -54,9 +60,9 @@ pub(super) struct TokenView {
 }
 
 /// Whether a token is accepted now, and if not, why.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[schema(as = Status)]
+#[derive(ToSchema)]
+#[schema(as = Status, rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes `Status`")]
 pub(super) enum StatusView {
     Active,
     NotYetValid,
@@ -64,19 +70,6 @@ pub(super) enum StatusView {
     Expired,
     RotatedOut,
     Revoked,
-}
-
-impl From<Status> for StatusView {
-    fn from(status: Status) -> Self {
-        match status {
-            Status::Active => Self::Active,
-            Status::NotYetValid => Self::NotYetValid,
-            Status::Disabled => Self::Disabled,
-            Status::Expired => Self::Expired,
-            Status::RotatedOut => Self::RotatedOut,
-            Status::Revoked => Self::Revoked,
-        }
-    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -98,9 +91,9 @@ struct RotationView {
 struct RevocationView {
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
-    /// Who revoked it; null if a policy did, or whoever presented it.
+    /// Who revoked it; null if that was nobody in particular, as `reason` says.
     by: Option<String>,
-    /// Why, if they said so.
+    /// Why, if it was said.
     reason: Option<String>,
 }
 
@@ -129,7 +122,7 @@ impl TokenView {
     }
 
     fn new(record: TokenRecord, usage: Option<Usage>, now: Timestamp) -> Self {
-        let status = record.status(now).into();
+        let status = record.status(now);
         let rotation = record.rotation.map(|rotation| RotationView {
             family: rotation.family.to_string(),
             predecessor: rotation.predecessor.map(|id| id.to_string()),
@@ -165,8 +158,18 @@ impl TokenView {
         &self.id
     }
 
-    pub(super) fn version(&self) -> u32 {
-        self.version
+    pub(super) fn etag(&self) -> String {
+        etag(self.version)
+    }
+}
+
+pub(super) fn etag(version: u32) -> String {
+    format!("\"{version}\"")
+}
+
+impl IntoResponse for TokenView {
+    fn into_response(self) -> Response {
+        ([(ETAG, self.etag())], Json(self)).into_response()
     }
 }
 
@@ -207,8 +210,8 @@ impl TokenPage {
 
 /// A token that was just made, the one time that it is shown.
 #[derive(Serialize, ToSchema)]
-#[schema(as = NewToken)]
-pub(super) struct Shown {
+#[schema(as = CreatedToken)]
+pub(super) struct CreatedView {
     /// The plaintext, here and nowhere else. Send it as `Authorization: Bearer …`.
     #[serde(serialize_with = "expose")]
     #[schema(
@@ -220,7 +223,7 @@ pub(super) struct Shown {
     pub(super) record: TokenView,
 }
 
-impl Shown {
+impl CreatedView {
     pub(super) fn new(token: Token, record: TokenRecord, now: Timestamp) -> Self {
         // Nobody can have used it. To look might fail, and the plaintext would be lost.
         let record = TokenView::new(record, None, now);
@@ -260,11 +263,29 @@ impl RotationStatusView {
     }
 }
 
+/// One page of events.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EventPage)]
+pub(super) struct EventPage {
+    /// The newest first.
+    events: Vec<EventView>,
+    /// What to send as `before` for the next page; null if there are no more.
+    next: Option<u64>,
+}
+
+impl EventPage {
+    pub(super) fn new(events: Vec<NumberedEvent>, limit: usize) -> Self {
+        let is_full = events.len() >= limit;
+        let next = events.last().filter(|_| is_full).map(|last| last.number.0);
+        Self { events: events.into_iter().map(EventView::new).collect(), next }
+    }
+}
+
 /// What happened to a token.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Event)]
-pub(super) struct EventView {
-    /// Its place in the order of all events; the next page begins `before` it.
+struct EventView {
+    /// Its place in the order of all events.
     number: u64,
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
@@ -272,8 +293,8 @@ pub(super) struct EventView {
     by: Option<String>,
     /// The id of the token through which they did it, if it was not in person.
     through: Option<String>,
-    /// What happened.
-    #[schema(example = "created")]
+    /// What happened: `created`, `imported`, `rotated`, `rotation_finished`, `rotation_cancelled`,
+    /// `edited`, `disabled`, `enabled`, `revoked` or `reuse_detected`; later releases may have more.
     kind: &'static str,
     /// More of it, depending on the kind.
     #[schema(value_type = Object)]
@@ -281,7 +302,7 @@ pub(super) struct EventView {
 }
 
 impl EventView {
-    pub(super) fn new(numbered: NumberedEvent) -> Self {
+    fn new(numbered: NumberedEvent) -> Self {
         let Event { at, by, kind, token: _, project: _ } = numbered.event;
         let mut details = serde_json::to_value(&kind).unwrap_or_default();
         if let Some(members) = details.as_object_mut() {

@@ -1,3 +1,5 @@
+#[cfg(feature = "management")]
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -128,13 +130,15 @@ impl Verified {
         let own = &self.record().scopes;
         let Some(owners) = self.owner_scopes.as_deref() else { return own.clone() };
         let pairs = own.iter().flat_map(|one| owners.iter().map(move |other| (one, other)));
-        let both = pairs.filter_map(|(one, other)| match (one.covers(other), other.covers(one)) {
-            (_, true) => Some(one),
-            (true, false) => Some(other),
-            (false, false) => None,
-        });
-        // Only with owners' scopes in great number can there be too many: better less than more.
-        Scopes::new(both.take(Scopes::MAX_COUNT).cloned()).unwrap_or_default()
+        let both: BTreeSet<&Scope> = pairs
+            .filter_map(|(one, other)| match (one.covers(other), other.covers(one)) {
+                (_, true) => Some(one),
+                (true, false) => Some(other),
+                (false, false) => None,
+            })
+            .collect();
+        // If there are too many for a set, better less than more.
+        Scopes::new(both.into_iter().take(Scopes::MAX_COUNT).cloned()).unwrap_or_default()
     }
 
     /// Checks that the request may do all that `required` stands for.

@@ -1,5 +1,7 @@
 //! Every route, asked by everybody.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::support::{Call, Product, TOKENS};
@@ -22,39 +24,39 @@ const ROUTES: [(&str, &str); 14] = [
     ("GET", "/policy"),
 ];
 
-/// What the API must answer: in general, to reading and to writing.
-#[derive(Clone, Copy)]
-enum Expected {
-    All(u16, &'static str),
-    Done { reads: bool, writes: (u16, &'static str) },
+/// Whether it is done, or else the status and the error: of reading, and of writing.
+type Expected = [Option<(u16, &'static str)>; 2];
+
+const DONE: Expected = [None, None];
+
+const fn refused(status: u16, error: &'static str) -> Expected {
+    [Some((status, error)); 2]
+}
+
+const fn only_read(error: &'static str) -> Expected {
+    [None, Some((403, error))]
 }
 
 #[tokio::test]
 async fn who_may_do_what() {
-    let done = Expected::Done { reads: true, writes: (0, "") };
     let callers = [
         // People.
-        ("nobody", "acme", Expected::All(401, "")),
-        ("ann", "acme", done),
-        ("ann", "elsewhere", Expected::All(404, "not_found")),
-        ("vic", "acme", Expected::Done { reads: true, writes: (403, "read_only") }),
-        ("vic", "beta", Expected::All(404, "not_found")),
-        ("stranger", "acme", Expected::All(404, "not_found")),
-        ("oscar", "acme", Expected::All(503, "unavailable")),
+        ("nobody", "acme", refused(401, "signed_out")),
+        ("ann", "acme", DONE),
+        ("ann", "elsewhere", refused(404, "not_found")),
+        ("vic", "acme", only_read("read_only")),
+        ("vic", "beta", refused(404, "not_found")),
+        ("stranger", "acme", refused(404, "not_found")),
+        ("oscar", "acme", refused(503, "unavailable")),
         // Tokens, by their project and scopes.
-        ("token acme tokens:*", "acme", done),
-        ("token acme *", "acme", done),
-        (
-            "token acme tokens:read",
-            "acme",
-            Expected::Done { reads: true, writes: (403, "insufficient_scope") },
-        ),
-        ("token acme sources:read", "acme", Expected::All(403, "insufficient_scope")),
-        ("token beta tokens:*", "acme", Expected::All(404, "not_found")),
-        ("revoked acme tokens:*", "acme", Expected::All(401, "invalid_token")),
-        ("forged acme tokens:*", "acme", Expected::All(401, "invalid_token")),
+        ("token acme tokens:*", "acme", DONE),
+        ("token acme *", "acme", DONE),
+        ("token acme tokens:read", "acme", only_read("insufficient_scope")),
+        ("token acme sources:read", "acme", refused(403, "insufficient_scope")),
+        ("token beta tokens:*", "acme", refused(404, "not_found")),
+        ("revoked acme tokens:*", "acme", refused(401, "invalid_token")),
+        ("forged acme tokens:*", "acme", refused(401, "invalid_token")),
     ];
-    let mut count = 0;
     for (method, route) in ROUTES {
         for (caller, project, expected) in callers {
             // Anew, so that no request depends on those before.
@@ -69,23 +71,15 @@ async fn who_may_do_what() {
                 "/revocations" => json!({"owner": "ann", "dry_run": true}),
                 _ => json!({}),
             };
-            let before = product.list("").await;
+            let before = versions(&product).await;
             let answer = product.send(call.json(&body)).await;
             let what = format!("{method} {route} of {project} by {caller}: {answer:?}");
-            let refused = match expected {
-                Expected::All(status, error) => Some((status, error)),
-                Expected::Done { reads, .. } if method == "GET" => {
-                    assert!(reads);
-                    None
-                }
-                Expected::Done { writes: (0, _), .. } => None,
-                Expected::Done { writes, .. } => Some(writes),
-            };
-            match refused {
+            let [reading, writing] = expected;
+            match if method == "GET" { reading } else { writing } {
                 Some((status, error)) => {
                     assert_eq!(answer.status, status, "{what}");
                     assert_eq!(answer.error(status), error, "{what}");
-                    assert_eq!(product.list("").await, before, "{what}");
+                    assert_eq!(versions(&product).await, before, "{what}");
                 }
                 // It is in none.
                 None if route.contains("/rotation") && method != "GET" => {
@@ -93,10 +87,32 @@ async fn who_may_do_what() {
                 }
                 None => assert!(answer.status.is_success(), "{what}"),
             }
-            count += 1;
         }
     }
-    assert_eq!(count, ROUTES.len() * callers.len());
+}
+
+/// Whatever is changed shows here.
+async fn versions(product: &Product) -> Vec<(String, u64)> {
+    let page = product.list("").await;
+    let tokens = page["tokens"].as_array().unwrap().iter();
+    tokens
+        .map(|it| (it["id"].as_str().unwrap().to_owned(), it["version"].as_u64().unwrap()))
+        .collect()
+}
+
+/// No route is forgotten above.
+#[tokio::test]
+async fn all_routes_are_asked() {
+    let document = super::document::document(&Product::new()).await;
+    let described: BTreeSet<(String, String)> = super::document::operations(&document)
+        .into_iter()
+        .filter_map(|(method, path, _)| {
+            let route = path.strip_prefix("/projects/{project}")?.replace("{id}", "{}");
+            Some((method, route))
+        })
+        .collect();
+    let asked = ROUTES.map(|(method, route)| (method.to_owned(), route.to_owned()));
+    assert_eq!(described, BTreeSet::from(asked));
 }
 
 async fn as_caller(product: &Product, caller: &str, call: Call) -> Call {
@@ -127,6 +143,32 @@ async fn a_token_and_a_session() {
     let answer = product.send(call.bearer(narrow.token.expose_secret()).text("")).await;
     assert_eq!(answer.error(403), "insufficient_scope");
     assert!(answer.headers["www-authenticate"].to_str().unwrap().contains("tokens:read"));
+}
+
+/// Where a layer around the router has verified the token, and taken it out of the header.
+#[tokio::test]
+async fn behind_a_layer_of_the_hosts() {
+    use api_tokens::{BearerLayer, management};
+    use tower::ServiceExt;
+
+    let product = Product::new();
+    let (issuer, layer) = (product.issuer.clone(), BearerLayer::new(product.verifier.clone()));
+    let app = axum::Router::new()
+        .nest("/settings", management::router(issuer, super::support::Team))
+        .layer(layer);
+    let reader = product.token("acme", "tokens:read").await;
+    for (method, path, status) in [
+        ("GET", TOKENS, 200),
+        ("POST", TOKENS, 403),
+        ("GET", "/settings/api/token", 200),
+        ("GET", "/settings/api/projects/beta/tokens", 404),
+    ] {
+        // The session could do more.
+        let call = Call::new(method, path).field("x-user", "ann");
+        let request = call.bearer(reader.token.expose_secret()).json(&json!({"name": "x"}));
+        let response = app.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), status, "{method} {path}");
+    }
 }
 
 /// Bearer tokens of the host's own are the host's to judge; ours are ours, in whatever state.

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::support::{Call, Product};
+use super::support::{Answer, Call, Product};
 
-async fn document(product: &Product) -> Value {
+pub(crate) async fn document(product: &Product) -> Value {
     product.send(Call::new("GET", "/settings/api/openapi.json").text("")).await.ok(200)
 }
 
 /// Each path with its methods.
-fn operations(document: &Value) -> Vec<(String, String, &Value)> {
+pub(crate) fn operations(document: &Value) -> Vec<(String, String, &Value)> {
     let paths = document["paths"].as_object().unwrap().iter();
     paths
         .flat_map(|(path, item)| {
@@ -64,19 +64,47 @@ async fn the_schemas_of_bodies_are_closed() {
         ("CreateToken", "/settings/api/projects/acme/tokens"),
         ("RotateToken", "/settings/api/projects/acme/tokens/aaaaaaaaaaaaaaaa/rotate"),
         ("RevokeTokens", "/settings/api/projects/acme/revocations"),
+        ("EditToken", "/settings/api/projects/acme/tokens/aaaaaaaaaaaaaaaa"),
     ] {
         let schema = &schemas[name];
         assert_eq!(schema["additionalProperties"], false, "{name}");
-        let answer = product.ann("POST", path, json!({"no_such_member": 1})).await;
-        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
-        let (_, known) = detail.rsplit_once("known are ").unwrap();
-        let known: BTreeSet<&str> = known.split(", ").collect();
-        let described: BTreeSet<&str> =
-            schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+        let method = if name == "EditToken" { "PATCH" } else { "POST" };
+        let answer = product.ann(method, path, json!({"no_such_member": 1})).await;
+        let known = known(&answer);
+        let described: BTreeSet<String> =
+            schema["properties"].as_object().unwrap().keys().cloned().collect();
         assert_eq!(known, described, "{name}");
     }
     assert_eq!(schemas["CreateToken"]["required"], json!(["name"]));
     for name in ["EditToken", "RotateToken", "RevokeTokens"] {
         assert_eq!(schemas[name]["required"], Value::Null, "{name}");
     }
+}
+
+/// The names that a refusal of an unknown one tells.
+fn known(answer: &Answer) -> BTreeSet<String> {
+    let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+    let (_, known) = detail.rsplit_once("known are: ").unwrap();
+    known.split(", ").map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn the_parameters_of_urls_are_known() {
+    let product = Product::new();
+    let document = document(&product).await;
+    let mut count = 0;
+    for (method, path, operation) in operations(&document) {
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        let in_query = parameters.filter(|parameter| parameter["in"] == "query");
+        let described: BTreeSet<String> =
+            in_query.map(|parameter| parameter["name"].as_str().unwrap().to_owned()).collect();
+        if described.is_empty() {
+            continue;
+        }
+        let url = path.replace("{project}", "acme").replace("{id}", "aaaaaaaaaaaaaaaa");
+        let url = format!("/settings/api{url}?no_such_parameter=1");
+        assert_eq!(known(&product.ann(&method, &url, Value::Null).await), described, "{path}");
+        count += 1;
+    }
+    assert_eq!(count, 3, "list, events, revoke");
 }

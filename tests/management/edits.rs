@@ -45,10 +45,14 @@ async fn if_match() {
         (first.ok(200)["version"].clone(), &first.headers["etag"]),
         (json!(2), &"\"2\"".parse().unwrap())
     );
-    for stale in [&["\"1\""][..], &["\"3\""], &["2"], &["W/\"2\""], &[""], &["\"1\", \"3\""]] {
+    for stale in
+        [&["\"1\""][..], &["\"3\""], &["2"], &["W/\"2\""], &[""], &["\"1\", \"3\""], &["\"02\""]]
+    {
         assert_eq!(edit(stale, "b").await.error(412), "changed", "{stale:?}");
     }
     assert_eq!(product.ann("GET", &path, Value::Null).await.ok(200)["name"], "a");
+    let call = Call::new("DELETE", &path).field("x-user", "ann").field("if-match", "*");
+    assert_eq!(product.send(call.text("")).await.error(400), "malformed", "only for edits");
     assert_eq!(edit(&["\"1\""], "").await.error(422), "invalid_field", "comes first");
     for (version, fresh) in
         [(3, &["\"1\", \"2\""][..]), (4, &["*"]), (5, &["\"9\"", "\"4\""]), (6, &[])]

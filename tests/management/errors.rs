@@ -56,8 +56,14 @@ async fn refused_fields_are_named_and_not_repeated() {
     assert_eq!(answer.error(422), "malformed");
     assert!(!answer.body.contains("hostile") && answer.body.contains("expires_at"), "{answer:?}");
 
+    let long = format!("?name={}", "x".repeat(201));
     for (parameters, named) in [
         ("?status=hostile", "status"),
+        ("?owner=", "owner"),
+        ("?owner=a%00", "owner"),
+        ("?created_by=%20hostile", "created_by"),
+        ("?created_through=hostile", "created_through"),
+        ("?created_before=hostile", "created_before"),
         ("?ends_before=hostile", "ends_before"),
         ("?living=hostile", "living"),
         ("?after=hostile", "after"),
@@ -65,21 +71,16 @@ async fn refused_fields_are_named_and_not_repeated() {
         ("?limit=0", "limit"),
         ("?limit=1001", "limit"),
         ("?limit=99999999999999999999", "limit"),
+        (&*long, "name"),
     ] {
-        let answer = product.ann("GET", &format!("{TOKENS}{parameters}"), Value::Null).await;
-        assert_eq!(answer.problem(400), ("invalid_field".into(), named.into()), "{parameters}");
-        assert!(!answer.body.contains("hostile"), "{answer:?}");
-    }
-    for (parameters, named) in
-        [("?owner=", "owner"), ("?created_by=%20hostile", "created_by"), ("?owner=a%00", "owner")]
-    {
         let answer = product.ann("GET", &format!("{TOKENS}{parameters}"), Value::Null).await;
         assert_eq!(answer.problem(422), ("invalid_field".into(), named.into()), "{parameters}");
         assert!(!answer.body.contains("hostile"), "{answer:?}");
     }
-    for parameters in ["?hostile=1", "?limit=1&limit=2", "?hostile"] {
+    for (parameters, status) in [("?hostile=1", 422), ("?limit=1&limit=2", 400), ("?hostile", 422)]
+    {
         let answer = product.ann("GET", &format!("{TOKENS}{parameters}"), Value::Null).await;
-        assert_eq!(answer.error(400), "malformed", "{parameters}");
+        assert_eq!(answer.error(status), "malformed", "{parameters}");
         assert!(!answer.body.contains("hostile"), "{answer:?}");
     }
     assert_eq!(product.list("").await["tokens"], json!([]), "nothing was created");
@@ -90,7 +91,7 @@ async fn bodies_that_are_none() {
     let product = Product::new();
     let call = || Call::new("POST", TOKENS).field("x-user", "ann");
     let json = "application/json";
-    let long = format!("{{\"name\": \"{}\"}}", "x".repeat(65 * 1024));
+    let long = format!("{{\"name\": \"{}\"}}", "x".repeat(129 * 1024));
     let deep = format!("{{\"name\": {}1{}}}", "[".repeat(10_000), "]".repeat(10_000));
     for (content_type, body, status, error) in [
         (json, "{", 400, "malformed"),
@@ -102,9 +103,9 @@ async fn bodies_that_are_none() {
         (json, "null", 422, "malformed"),
         (json, "", 400, "malformed"),
         (json, &*long, 413, "too_large"),
-        ("text/plain", "{\"name\": \"x\"}", 415, "not_json"),
-        ("application/jsonx", "{\"name\": \"x\"}", 415, "not_json"),
-        ("", "{\"name\": \"x\"}", 415, "not_json"),
+        ("text/plain", "{\"name\": \"x\"}", 415, "unsupported_media_type"),
+        ("application/jsonx", "{\"name\": \"x\"}", 415, "unsupported_media_type"),
+        ("", "{\"name\": \"x\"}", 415, "unsupported_media_type"),
     ] {
         let answer = product.send(call().field("content-type", content_type).text(body)).await;
         assert_eq!(answer.error(status), error, "{content_type} {}", &body[..body.len().min(40)]);
@@ -113,6 +114,26 @@ async fn bodies_that_are_none() {
         let request = call().field("content-type", content_type).text("{\"name\": \"x\"}");
         product.send(request).await.ok(201);
     }
+}
+
+/// All that a token may have, each character written as JSON allows at its longest.
+#[tokio::test]
+async fn the_longest_body_that_means_something() {
+    let product = Product::new();
+    let escaped = |count: usize| "\\ud83d\\ude80".repeat(count);
+    let metadata: Vec<String> =
+        (0..16).map(|i| format!("\"{i:040}\": \"{}\"", escaped(500))).collect();
+    let scopes: Vec<String> = (0..64).map(|i| format!("\"{i:0128}\"")).collect();
+    let body = format!(
+        "{{\"name\": \"{}\", \"metadata\": {{{}}}, \"scopes\": [{}]}}",
+        escaped(100),
+        metadata.join(", "),
+        scopes.join(", "),
+    );
+    assert!(body.len() > 100 * 1024, "{}", body.len());
+    let call = Call::new("POST", TOKENS).field("x-user", "ann");
+    let created = product.send(call.field("content-type", "application/json").text(&body)).await;
+    assert_eq!(created.ok(201)["scopes"].as_array().unwrap().len(), 64);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! What whoever has a token may do with it.
 
+use api_tokens::{Edit, Expiry, Rotate};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::{
@@ -23,7 +25,8 @@ async fn who_am_i_and_revoke_myself() {
     assert_eq!(me["name"], "a token");
     let revoked = send("DELETE").await.ok(200);
     assert_eq!(revoked["status"], "revoked");
-    assert_eq!(revoked["revocation"]["by"], "ann");
+    assert_eq!(revoked["revocation"]["by"], Value::Null);
+    assert_eq!(revoked["revocation"]["reason"], "presented for revocation");
     assert_eq!(send("GET").await.error(401), "invalid_token");
     // A session is no token.
     let session = Call::new("GET", TOKEN).field("x-user", "ann").text("");
@@ -62,6 +65,11 @@ async fn introspection() {
     ] {
         assert_eq!(introspect(&product, caller, token).await.ok(200), inactive);
     }
+    let edit =
+        Edit { expiry: Some(Expiry::After(SignedDuration::from_secs(60))), ..Edit::default() };
+    let ends = product.issuer.edit(plain.record.id, &ann(), edit).await.unwrap().expires_at;
+    let exp = introspect(&product, reads, text).await.ok(200)["exp"].clone();
+    assert_eq!(exp, ends.unwrap().as_second());
     product.issuer.revoke(plain.record.id, &ann(), None).await.unwrap();
     assert_eq!(introspect(&product, reads, text).await.ok(200), inactive);
     assert_eq!(introspect(&product, text, reads).await.error(401), "invalid_token");
@@ -100,6 +108,112 @@ async fn whoever_has_a_token_revokes_it() {
     assert_eq!(status(disabled.record.id.as_str()).await, "revoked");
 }
 
+/// Nothing can be done through a token whose parent was revoked, but it is accepted, so its holder
+/// can end it.
+#[tokio::test]
+async fn whoever_has_a_child_of_a_revoked_token_revokes_it() {
+    let product = Product::new();
+    let parent = product.token("acme", "tokens:write").await;
+    let child = async || {
+        let call = Call::new("POST", TOKENS).bearer(parent.token.expose_secret());
+        let created = product.send(call.json(&json!({"name": "x"}))).await.ok(201);
+        created["token"].as_str().unwrap().to_owned()
+    };
+    let (one, other) = (child().await, child().await);
+    product.issuer.revoke(parent.record.id, &ann(), None).await.unwrap();
+    let own = Call::new("DELETE", TOKEN).bearer(&one).text("");
+    assert_eq!(product.send(own).await.ok(200)["status"], "revoked");
+    let form = Call::new("POST", REVOKE).form(&format!("token={other}"));
+    assert_eq!(product.send(form).await.status, 200);
+    for text in [one, other] {
+        assert!(product.verifier.verify(text.as_bytes()).await.is_err());
+    }
+}
+
+/// As it is where the token is verified.
+#[tokio::test]
+async fn the_reuse_of_a_replaced_token_is_noticed() {
+    let mut product = Product::new();
+    let reader = product.token("acme", "tokens:read").await;
+    let old = product.token("acme", "").await;
+    product.issuer.rotate(old.record.id, &ann(), Rotate::default()).await.unwrap();
+    let inactive = json!({"active": false});
+    let text = old.token.expose_secret();
+    let answer = introspect(&product, reader.token.expose_secret(), text).await;
+    assert_eq!(answer.ok(200), inactive);
+    product.background.tick().await.unwrap();
+    let path = format!("{TOKENS}/{}/events", old.record.id);
+    let events = product.ann("GET", &path, Value::Null).await.ok(200);
+    assert_eq!(events["events"][0]["kind"], "reuse_detected");
+}
+
+/// The successor was thrown away, so its predecessor goes on.
+#[tokio::test]
+async fn to_revoke_is_no_use() {
+    let mut product = Product::new();
+    let old = product.token("acme", "").await;
+    let rotate = Rotate { retire_on_use: true, ..Rotate::with_overlap(SignedDuration::MAX) };
+    let new = product.issuer.rotate(old.record.id, &ann(), rotate).await.unwrap();
+    let text = new.token.expose_secret();
+    let answer = product.send(Call::new("POST", REVOKE).form(&format!("token={text}"))).await;
+    assert_eq!(answer.status, 200);
+    product.background.tick().await.unwrap();
+    let old_text = old.token.expose_secret().as_bytes();
+    assert!(product.verifier.verify(old_text).await.is_ok());
+}
+
+/// Whoever asks was sent the token: that is what it is for.
+#[tokio::test]
+async fn to_introspect_is_a_use() {
+    let product = Product::new();
+    let reader = product.token("acme", "tokens:read").await;
+    let stranger = product.token("beta", "tokens:read").await;
+    let token = product.token("acme", "").await;
+    let last_used = async || {
+        let path = format!("{TOKENS}/{}", token.record.id);
+        product.ann("GET", &path, Value::Null).await.ok(200)["last_used"].clone()
+    };
+    let text = token.token.expose_secret();
+    introspect(&product, stranger.token.expose_secret(), text).await.ok(200);
+    assert_eq!(last_used().await, Value::Null);
+    introspect(&product, reader.token.expose_secret(), text).await.ok(200);
+    let used = last_used().await;
+    assert!(used["at"].is_string() && used["address"].is_null(), "{used}");
+}
+
+/// What its owner may no longer do, a token cannot do either.
+#[tokio::test]
+async fn introspection_heeds_the_owner() {
+    use api_tokens::{
+        Issuer, Keyring, MemoryStore, OwnerPolicy, OwnerRights, StoreError, TokenRecord, Verifier,
+        management, prefix,
+    };
+
+    struct Some;
+    impl OwnerPolicy for Some {
+        async fn rights(&self, _: &TokenRecord) -> Result<OwnerRights, StoreError> {
+            let scopes = "sources:read flows:* tokens:write".parse().expect("scopes");
+            Ok(OwnerRights::Only(std::sync::Arc::new(scopes)))
+        }
+    }
+
+    let keyring = Keyring::unkeyed();
+    let builder = Verifier::builder(prefix!("acme_live"), &keyring, MemoryStore::new());
+    let verifier = builder.owner_policy(Some).without_background();
+    let issuer = Issuer::new(&verifier);
+    let app = axum::Router::new()
+        .nest("/settings", management::router(issuer.clone(), super::support::Team));
+    let new =
+        super::util::new_token("x").with_scopes("sources:* flows:run users:read".parse().unwrap());
+    let created = issuer.create(new, &ann()).await.unwrap();
+    let text = created.token.expose_secret();
+    let call = Call::new("POST", INTROSPECT).bearer(text).form(&format!("token={text}"));
+    let response = tower::ServiceExt::oneshot(app, call).await.unwrap();
+    let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    let seen: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(seen["scope"], "flows:run sources:read");
+}
+
 #[tokio::test]
 async fn forms_that_are_none() {
     let product = Product::new();
@@ -112,9 +226,12 @@ async fn forms_that_are_none() {
             assert_eq!(send(call().form(body)).await.error(400), "invalid_request", "{body}");
         }
         let json = send(call().json(&json!({"token": text}))).await;
-        assert_eq!(json.error(415), "invalid_request");
-        assert_eq!(send(call().text(&format!("token={text}"))).await.error(415), "invalid_request");
-        let large = format!("token={}", "x".repeat(65 * 1024));
+        assert_eq!(json.error(415), "unsupported_media_type");
+        assert_eq!(
+            send(call().text(&format!("token={text}"))).await.error(415),
+            "unsupported_media_type"
+        );
+        let large = format!("token={}", "x".repeat(129 * 1024));
         assert_eq!(send(call().form(&large)).await.error(413), "too_large");
     }
     assert!(product.verifier.verify(text.as_bytes()).await.is_ok());

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::support::{Product, TOKENS};
+use super::{
+    support::{Call, Product, TOKENS},
+    util::ann,
+};
 
 #[tokio::test]
 async fn from_the_old_token_to_the_new_one() {
@@ -20,7 +23,7 @@ async fn from_the_old_token_to_the_new_one() {
     assert_eq!(answer.headers["location"], new_path);
     assert_eq!(new["scopes"], json!(["sources:read"]));
     let new_token = new["token"].as_str().unwrap();
-    assert!(verify(old.token.expose_secret()).await && verify(new_token).await);
+    assert!(verify(new_token).await);
 
     let seen = product.ann("GET", &status, Value::Null).await.ok(200);
     assert_eq!(seen["predecessor"]["id"], old.record.id.as_str());
@@ -32,10 +35,15 @@ async fn from_the_old_token_to_the_new_one() {
     let by_new = product.ann("GET", &format!("{new_path}/rotation"), Value::Null).await.ok(200);
     assert_eq!(by_new, seen);
 
+    assert!(verify(old.token.expose_secret()).await);
+    let seen = product.ann("GET", &status, Value::Null).await.ok(200);
+    assert_eq!(seen["predecessor_is_still_used"], true);
+    assert!(seen["predecessor"]["last_used"]["at"].is_string(), "{seen}");
+
     let again = product.ann("POST", &format!("{old_path}/rotate"), json!({})).await;
     assert_eq!(again.error(409), "not_allowed");
     let early = product.ann("POST", &format!("{new_path}/rotate"), json!({})).await;
-    assert_eq!(early.error(409), "not_allowed");
+    assert_eq!(early.error(409), "predecessor_in_use");
 
     let finished = product.ann("POST", &format!("{status}/finish"), Value::Null).await.ok(200);
     assert_eq!(finished["status"], "rotated_out");
@@ -51,6 +59,8 @@ async fn without_an_overlap_and_cancelled() {
     let body = json!({"overlap_seconds": 60, "retire_on_use": true, "expires_at": null});
     let new = product.ann("POST", &format!("{path}/rotate"), body).await.ok(201);
     assert_eq!(new["expires_at"], Value::Null);
+    let record = product.issuer.get(new["id"].as_str().unwrap().parse().unwrap(), &ann()).await;
+    assert!(record.unwrap().unwrap().rotation.unwrap().retires_predecessor);
     let cancelled = product.ann("DELETE", &format!("{path}/rotation"), Value::Null).await.ok(200);
     assert_eq!(cancelled["status"], "active");
     assert!(verify(old.token.expose_secret()).await);
@@ -60,4 +70,22 @@ async fn without_an_overlap_and_cancelled() {
     let new = product.ann("POST", &format!("{path}/rotate"), Value::Null).await.ok(201);
     assert!(!verify(old.token.expose_secret()).await);
     assert!(verify(new["token"].as_str().unwrap()).await);
+}
+
+#[tokio::test]
+async fn a_repeated_request_leaves_one_successor() {
+    let product = Product::new();
+    let old = product.token("acme", "").await;
+    let path = format!("{TOKENS}/{}/rotate", old.record.id);
+    let rotate = async || {
+        let call = Call::new("POST", &path).field("x-user", "ann").field("idempotency-key", "k");
+        product.send(call.json(&json!({"overlap_seconds": 60}))).await.ok(201)
+    };
+    let (lost, kept) = (rotate().await, rotate().await);
+    let verify = async |token: &Value| {
+        product.verifier.verify(token["token"].as_str().unwrap().as_bytes()).await.is_ok()
+    };
+    assert!(!verify(&lost).await && verify(&kept).await);
+    let problem = product.ann("POST", &path, json!({"overlap_seconds": -1})).await.problem(422);
+    assert_eq!(problem.1, "overlap_seconds");
 }

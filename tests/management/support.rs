@@ -1,8 +1,10 @@
 //! A product with two projects and a few people, and requests to it.
 
+use std::net::IpAddr;
+
 use api_tokens::{
-    Created, Issuer, Keyring, LifetimePolicy, MemoryStore, NewToken, Project, Verifier,
-    management::{self, Access, Denied, Grant},
+    Background, Created, Issuer, Keyring, LifetimePolicy, MemoryStore, NewToken, Project, Verifier,
+    management::{self, Access, AccessError, Grant},
     prefix,
 };
 use axum::{
@@ -23,25 +25,31 @@ pub(crate) const TOKENS: &str = "/settings/api/projects/acme/tokens";
 pub(crate) struct Team;
 
 impl Access for Team {
-    async fn grant(&self, request: &Parts, project: &Project) -> Result<Grant, Denied> {
-        let user = request.headers.get("x-user").ok_or(Denied::SignedOut)?;
-        let user = user.to_str().map_err(|_| Denied::SignedOut)?;
-        let principal = user.parse().map_err(|_| Denied::SignedOut)?;
+    async fn grant(&self, request: &Parts, project: &Project) -> Result<Grant, AccessError> {
+        let user = request.headers.get("x-user").ok_or(AccessError::SignedOut)?;
+        let user = user.to_str().map_err(|_| AccessError::SignedOut)?;
+        let principal = user.parse().map_err(|_| AccessError::SignedOut)?;
         match (user, project.as_str()) {
-            ("oscar", _) => Err(Denied::Outage("the members cannot be read".into())),
+            ("oscar", _) => Err(AccessError::outage("the members cannot be read")),
             ("ann", "acme" | "beta" | "a/b ü") => Ok(Grant::write(principal)),
             ("vic", "acme") => Ok(Grant::read(principal)),
             ("sam", "acme") => {
                 Ok(Grant::write(principal).holding("sources:*".parse().expect("scopes")))
             }
-            _ => Err(Denied::NoAccess),
+            _ => Err(AccessError::NoAccess),
         }
+    }
+
+    fn client_address(&self, _: &Parts) -> Option<IpAddr> {
+        Some(IpAddr::from([192, 0, 2, 7]))
     }
 }
 
 pub(crate) struct Product {
     pub(crate) issuer: Issuer<MemoryStore>,
     pub(crate) verifier: Verifier<MemoryStore>,
+    /// Does nothing but when a test lets it.
+    pub(crate) background: Background<MemoryStore>,
     app: Router,
 }
 
@@ -52,10 +60,11 @@ impl Product {
 
     pub(crate) fn with_policy(policy: LifetimePolicy) -> Self {
         let keyring = Keyring::unkeyed();
-        let verifier = Verifier::new(prefix!("acme_live"), &keyring, MemoryStore::new());
+        let builder = Verifier::builder(prefix!("acme_live"), &keyring, MemoryStore::new());
+        let (verifier, background) = builder.build();
         let issuer = Issuer::new(&verifier).with_policy(policy);
         let app = Router::new().nest("/settings", management::router(issuer.clone(), Team));
-        Self { issuer, verifier, app }
+        Self { issuer, verifier, background, app }
     }
 
     /// A token of Ann's.

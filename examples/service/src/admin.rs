@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use api_tokens::{
     Principal, Project,
-    management::{Access, Denied, Grant},
+    management::{Access, AccessError, Grant},
 };
 use axum::http::{HeaderMap, header::AUTHORIZATION, request::Parts};
 use base64::{
@@ -56,11 +56,11 @@ impl AdminPassword {
 
 /// The admin may manage the tokens of all projects, and nobody else of any.
 impl Access for AdminPassword {
-    async fn grant(&self, request: &Parts, _project: &Project) -> Result<Grant, Denied> {
+    async fn grant(&self, request: &Parts, _project: &Project) -> Result<Grant, AccessError> {
         if self.is_in(&request.headers) {
             return Ok(Grant::write(self.admin.clone()));
         }
         log::line(format_args!("refused management: not the admin's password"));
-        Err(Denied::SignedOut)
+        Err(AccessError::SignedOut)
     }
 }

@@ -118,6 +118,7 @@ pub(in super::super) struct RevokeAllBody {
     #[schema(format = DateTime)]
     pub(super) created_before: Option<String>,
     /// Only tokens whose whole name is like this, in upper or lower case; `*` stands for any text.
+    #[schema(max_length = 200)]
     pub(super) name: Option<String>,
     /// Only tokens that were last used before this instant, or never, and created before it.
     #[schema(format = DateTime)]
@@ -174,7 +175,7 @@ impl ExpiresAt {
         Ok(match self {
             Self::Absent => None,
             Self::Never => Some(Expiry::Never),
-            Self::At(text) => Some(Expiry::At(input::instant("expires_at", &text)?)),
+            Self::At(text) => input::instant("expires_at", Some(text))?.map(Expiry::At),
         })
     }
 }

@@ -1,20 +1,20 @@
 use ::axum::{
     Json,
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header::IF_MATCH},
+    http::{HeaderMap, StatusCode, header::IF_MATCH},
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{
     super::{
-        Access,
+        Access, Managed,
         caller::Caller,
         input::{self, Body, Id, Parameters, Shape},
         problem::Problem,
-        view::{BulkView, TokenView},
+        view::{BulkView, TokenView, etag},
     },
-    EditBody, RevokeAllBody, Shared,
+    body::{EditBody, RevokeAllBody},
 };
 use crate::{Edit, IssuerError, Metadata, Selection, TokenId, TokenStore};
 
@@ -22,7 +22,6 @@ use crate::{Edit, IssuerError, Metadata, Selection, TokenId, TokenStore};
 #[utoipa::path(
     patch, path = "/projects/{project}/tokens/{id}", tag = "tokens", operation_id = "edit",
     params(
-        ("project" = String, Path), ("id" = String, Path),
         ("If-Match" = Option<String>, Header, description = "The `ETag` of the token as it was \
             seen: if it has been changed since, nothing is done."),
     ),
@@ -30,49 +29,62 @@ use crate::{Edit, IssuerError, Metadata, Selection, TokenId, TokenStore};
     responses((status = 200, body = TokenView, headers(("ETag" = String)))),
 )]
 pub(in super::super) async fn edit<S: TokenStore, A: Access>(
-    State(management): Shared<S, A>,
+    State(management): Managed<S, A>,
     Caller { actor, .. }: Caller,
     Id(id): Id,
     headers: HeaderMap,
     Body(body): Body<EditBody>,
 ) -> Result<TokenView, Problem> {
     let issuer = &management.issuer;
-    let mut edit = Edit {
-        name: input::optional("name", body.name)?,
+    let edit = Edit {
+        name: input::text("name", body.name)?,
         scopes: body.scopes.map(input::scopes).transpose()?,
         metadata: body.metadata.map(Metadata::try_from).transpose()?,
         expiry: body.expires_at.read()?,
         expected_version: None,
     };
-    // After all else, for which it is not looked at (RFC 9110 §13.2.1).
-    if headers.contains_key(IF_MATCH) {
-        let record = issuer.get(id, &actor).await?.ok_or_else(Problem::not_found)?;
-        if !matches(&headers, record.version) {
-            return Err(IssuerError::Changed { version: record.version }.into());
+    let Some(versions) = expected_versions(&headers) else {
+        let record = issuer.edit(id, &actor, edit).await?;
+        return Ok(TokenView::of(issuer, record).await?);
+    };
+    for version in versions {
+        let edit = Edit { expected_version: Some(version), ..edit.clone() };
+        match issuer.edit(id, &actor, edit).await {
+            Err(IssuerError::Changed { .. }) => {}
+            result => return Ok(TokenView::of(issuer, result?).await?),
         }
-        edit.expected_version = Some(record.version);
     }
-    let record = issuer.edit(id, &actor, edit).await?;
-    Ok(TokenView::of(issuer, record).await?)
+    let detail = "the token is not as If-Match has it: it has been changed since";
+    Err(Problem::new(StatusCode::PRECONDITION_FAILED, "changed", detail))
 }
 
-/// Whether `If-Match` has the `ETag` of this version (RFC 9110 §13.1.1).
-fn matches(headers: &HeaderMap, version: u32) -> bool {
-    let etag = super::etag(version);
-    let values = headers.get_all(IF_MATCH).iter().map(HeaderValue::as_bytes);
-    let mut tags = values.flat_map(|value| value.split(|byte| *byte == b','));
-    tags.any(|tag| [b"*", etag.as_bytes()].contains(&tag.trim_ascii()))
+/// The versions of which `If-Match` has the `ETag` (RFC 9110 §13.1.1), as many as anybody has a use
+/// for; `None` for any.
+fn expected_versions(headers: &HeaderMap) -> Option<Vec<u32>> {
+    const MAX: usize = 8;
+    if !headers.contains_key(IF_MATCH) {
+        return None;
+    }
+    let values = headers.get_all(IF_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let tags: Vec<&str> = values.flat_map(|value| value.split(',').map(str::trim)).collect();
+    if tags.contains(&"*") {
+        return None;
+    }
+    let version = |tag: &&str| {
+        let version = tag.strip_prefix('"')?.strip_suffix('"')?.parse().ok()?;
+        (etag(version) == **tag).then_some(version)
+    };
+    Some(tags.iter().filter_map(version).take(MAX).collect())
 }
 
 /// Switch a token off, until it is switched on again
 #[utoipa::path(
     post, path = "/projects/{project}/tokens/{id}/disable", tag = "tokens",
     operation_id = "disable",
-    params(("project" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = TokenView, headers(("ETag" = String)))),
 )]
 pub(in super::super) async fn disable<S: TokenStore, A: Access>(
-    State(management): Shared<S, A>,
+    State(management): Managed<S, A>,
     Caller { actor, .. }: Caller,
     Id(id): Id,
 ) -> Result<TokenView, Problem> {
@@ -84,11 +96,10 @@ pub(in super::super) async fn disable<S: TokenStore, A: Access>(
 #[utoipa::path(
     post, path = "/projects/{project}/tokens/{id}/enable", tag = "tokens",
     operation_id = "enable",
-    params(("project" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = TokenView, headers(("ETag" = String)))),
 )]
 pub(in super::super) async fn enable<S: TokenStore, A: Access>(
-    State(management): Shared<S, A>,
+    State(management): Managed<S, A>,
     Caller { actor, .. }: Caller,
     Id(id): Id,
 ) -> Result<TokenView, Problem> {
@@ -114,39 +125,40 @@ impl Shape for RevokeParameters {
 /// Revoking twice is no error: who repeats a request that got lost is told what is.
 #[utoipa::path(
     delete, path = "/projects/{project}/tokens/{id}", tag = "tokens", operation_id = "revoke",
-    params(("project" = String, Path), ("id" = String, Path), RevokeParameters),
+    params(RevokeParameters),
     responses((status = 200, body = TokenView, headers(("ETag" = String)))),
 )]
 pub(in super::super) async fn revoke<S: TokenStore, A: Access>(
-    State(management): Shared<S, A>,
+    State(management): Managed<S, A>,
     Caller { actor, .. }: Caller,
     Id(id): Id,
     Parameters(parameters): Parameters<RevokeParameters>,
 ) -> Result<TokenView, Problem> {
-    let reason = input::optional("reason", parameters.reason)?;
+    let reason = input::text("reason", parameters.reason)?;
     let revoked = management.issuer.revoke(id, &actor, reason).await?;
     Ok(TokenView::of(&management.issuer, revoked.record).await?)
 }
 
-/// Revoke all tokens that match, or count them
+/// Revoke all tokens that match, or say which those are
+///
+/// One that is cut short has revoked some: repeat it to go on.
 #[utoipa::path(
     post, path = "/projects/{project}/revocations", tag = "tokens", operation_id = "revoke_all",
-    params(("project" = String, Path)),
     request_body = RevokeAllBody,
     responses((status = 200, body = BulkView)),
 )]
 pub(in super::super) async fn revoke_all<S: TokenStore, A: Access>(
-    State(management): Shared<S, A>,
+    State(management): Managed<S, A>,
     Caller { actor, project }: Caller,
     Body(body): Body<RevokeAllBody>,
 ) -> Result<Json<BulkView>, Problem> {
     let chosen = Selection {
-        owner: input::optional("owner", body.owner)?,
-        created_by: input::optional("created_by", body.created_by)?,
-        created_through: body.created_through.map(|text| token_id(&text)).transpose()?,
-        created_before: instant("created_before", body.created_before)?,
-        name_pattern: body.name,
-        unused_since: instant("unused_since", body.unused_since)?,
+        owner: input::text("owner", body.owner)?,
+        created_by: input::text("created_by", body.created_by)?,
+        created_through: input::token_id("created_through", body.created_through)?,
+        created_before: input::instant("created_before", body.created_before)?,
+        name_pattern: input::pattern("name", body.name)?,
+        unused_since: input::instant("unused_since", body.unused_since)?,
         ..Selection::default()
     };
     // The project alone would mean all of its tokens: that must be said.
@@ -155,7 +167,7 @@ pub(in super::super) async fn revoke_all<S: TokenStore, A: Access>(
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "malformed", detail));
     }
     let selection = Selection { project: Some(project), ..chosen };
-    let reason = input::optional("reason", body.reason)?;
+    let reason = input::text("reason", body.reason)?;
     let mut bulk = management.issuer.revoke_all(selection, &actor, reason)?;
     if body.dry_run {
         let ids = bulk.dry_run().await?;
@@ -166,12 +178,4 @@ pub(in super::super) async fn revoke_all<S: TokenStore, A: Access>(
         }));
     }
     Ok(Json(BulkView { count: bulk.run().await?, ids: None }))
-}
-
-fn token_id(text: &str) -> Result<TokenId, Problem> {
-    text.parse().map_err(|_| Problem::field("created_through", "is not the id of a token"))
-}
-
-fn instant(name: &'static str, text: Option<String>) -> Result<Option<jiff::Timestamp>, Problem> {
-    text.map(|text| input::instant(name, &text)).transpose()
 }

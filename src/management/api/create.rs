@@ -6,36 +6,36 @@ use ::axum::{
 
 use super::{
     super::{
-        Access,
+        Access, Managed,
         caller::Caller,
         input::{self, Body},
         problem::Problem,
-        view::Shown,
+        view::CreatedView,
     },
-    CreateBody, Shared, shown,
+    body::CreateBody,
+    created,
 };
-use crate::{IdempotencyKey, Metadata, NewToken, TokenStore};
+use crate::{Created, IdempotencyKey, Metadata, NewToken, TokenStore};
 
 /// Create a token
 ///
-/// Its plaintext is in this answer and nowhere else.
+/// Its plaintext is in this answer and nowhere else. It acts for whoever creates it.
 #[utoipa::path(
     post, path = "/projects/{project}/tokens", tag = "tokens", operation_id = "create",
     params(
-        ("project" = String, Path),
         ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that \
             repeating it never leaves two tokens: any text of 1 to 255 characters."),
     ),
     request_body = CreateBody,
     responses(
-        (status = 201, body = Shown, headers(
+        (status = 201, body = CreatedView, headers(
             ("Location" = String, description = "The new token."),
             ("ETag" = String, description = "Its version."),
         )),
     ),
 )]
 pub(in super::super) async fn create<S: TokenStore, A: Access>(
-    State(management): Shared<S, A>,
+    State(management): Managed<S, A>,
     Caller { actor, project }: Caller,
     uri: OriginalUri,
     headers: HeaderMap,
@@ -47,20 +47,22 @@ pub(in super::super) async fn create<S: TokenStore, A: Access>(
         name: body.name.parse()?,
         scopes: input::scopes(body.scopes)?,
         metadata: Metadata::try_from(body.metadata)?,
-        not_before: body.not_before.map(|text| input::instant("not_before", &text)).transpose()?,
+        not_before: input::instant("not_before", body.not_before)?,
         expiry: body.expires_at.read()?.unwrap_or_default(),
         idempotency_key: idempotency_key(&headers)?,
     };
     let issuer = &management.issuer;
-    let created = issuer.create(new, &actor).await?;
-    Ok(shown(Shown::new(created.token, created.record, issuer.now()), &uri, 0))
+    let Created { token, record } = issuer.create(new, &actor).await?;
+    Ok(created(CreatedView::new(token, record, issuer.now()), &uri, 0))
 }
 
 /// What a client sends that cannot know whether its request arrived.
 pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
-    let Ok(text) = core::str::from_utf8(value.as_bytes()) else {
-        return Err(Problem::field("idempotency_key", "must be UTF-8"));
+    let mut values = headers.get_all("idempotency-key").iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let text = core::str::from_utf8(value.as_bytes()).ok().filter(|_| values.next().is_none());
+    let Some(text) = text else {
+        return Err(Problem::field("idempotency_key", "must be one text in UTF-8"));
     };
     Ok(Some(text.parse()?))
 }

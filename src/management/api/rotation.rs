@@ -8,15 +8,15 @@ use jiff::SignedDuration;
 
 use super::{
     super::{
-        Access,
+        Access, Managed,
         caller::Caller,
         input::{Body, Id},
         problem::Problem,
-        view::{RotationStatusView, Shown, TokenView},
+        view::{CreatedView, RotationStatusView, TokenView},
     },
-    RotateBody, Shared,
+    body::RotateBody,
     create::idempotency_key,
-    shown,
+    created,
 };
 use crate::{Rotate, TokenStore};
 
@@ -28,20 +28,19 @@ use crate::{Rotate, TokenStore};
     post, path = "/projects/{project}/tokens/{id}/rotate", tag = "rotation",
     operation_id = "rotate",
     params(
-        ("project" = String, Path), ("id" = String, Path),
         ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that \
             repeating it never leaves two successors: any text of 1 to 255 characters."),
     ),
     request_body = Option<RotateBody>,
     responses(
-        (status = 201, body = Shown, headers(
+        (status = 201, body = CreatedView, headers(
             ("Location" = String, description = "The new token."),
             ("ETag" = String, description = "Its version."),
         )),
     ),
 )]
 pub(in super::super) async fn rotate<S: TokenStore, A: Access>(
-    State(management): Shared<S, A>,
+    State(management): Managed<S, A>,
     Caller { actor, .. }: Caller,
     Id(id): Id,
     uri: OriginalUri,
@@ -56,7 +55,7 @@ pub(in super::super) async fn rotate<S: TokenStore, A: Access>(
     };
     let issuer = &management.issuer;
     let rotated = issuer.rotate(id, &actor, rotate).await?;
-    Ok(shown(Shown::new(rotated.token, rotated.record, issuer.now()), &uri, 2))
+    Ok(created(CreatedView::new(rotated.token, rotated.record, issuer.now()), &uri, 2))
 }
 
 /// How far a rotation has come
@@ -65,11 +64,10 @@ pub(in super::super) async fn rotate<S: TokenStore, A: Access>(
 #[utoipa::path(
     get, path = "/projects/{project}/tokens/{id}/rotation", tag = "rotation",
     operation_id = "rotation_status",
-    params(("project" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = Option<RotationStatusView>)),
 )]
 pub(in super::super) async fn status<S: TokenStore, A: Access>(
-    State(management): Shared<S, A>,
+    State(management): Managed<S, A>,
     Caller { actor, .. }: Caller,
     Id(id): Id,
 ) -> Result<Json<Option<RotationStatusView>>, Problem> {
@@ -84,11 +82,10 @@ pub(in super::super) async fn status<S: TokenStore, A: Access>(
 #[utoipa::path(
     post, path = "/projects/{project}/tokens/{id}/rotation/finish", tag = "rotation",
     operation_id = "finish_rotation",
-    params(("project" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = TokenView, headers(("ETag" = String)))),
 )]
 pub(in super::super) async fn finish<S: TokenStore, A: Access>(
-    State(management): Shared<S, A>,
+    State(management): Managed<S, A>,
     Caller { actor, .. }: Caller,
     Id(id): Id,
 ) -> Result<TokenView, Problem> {
@@ -102,11 +99,10 @@ pub(in super::super) async fn finish<S: TokenStore, A: Access>(
 #[utoipa::path(
     delete, path = "/projects/{project}/tokens/{id}/rotation", tag = "rotation",
     operation_id = "cancel_rotation",
-    params(("project" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = TokenView, headers(("ETag" = String)))),
 )]
 pub(in super::super) async fn cancel<S: TokenStore, A: Access>(
-    State(management): Shared<S, A>,
+    State(management): Managed<S, A>,
     Caller { actor, .. }: Caller,
     Id(id): Id,
 ) -> Result<TokenView, Problem> {

@@ -65,7 +65,7 @@ fn rotation_without_overlap_ends_the_old_token_at_once() {
     for (body, named) in [
         (json!({"overlap_seconds": -1}), "overlap_seconds"),
         (json!({"overlap_seconds": "an hour"}), "overlap_seconds"),
-        (json!({"overlap": 1}), "known are overlap_seconds"),
+        (json!({"overlap": 1}), "known are: overlap_seconds"),
     ] {
         let detail = rotate(&service, &id, &body).problem(422);
         assert!(detail.contains(named), "{detail}");
@@ -149,7 +149,7 @@ fn edits_hold_from_the_next_request_on() {
         (json!({"scopes": ["sources read"]}), "scopes"),
         (json!({"expires_at": "2020-01-01T00:00:00Z"}), "expires_at"),
         (json!({"expires_at": "soon"}), "expires_at"),
-        (json!({"project": "other"}), "known are name"),
+        (json!({"project": "other"}), "known are: name"),
     ] {
         let detail = edit(&body).problem(422);
         assert!(detail.contains(named), "{named}: {detail}");

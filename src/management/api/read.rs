@@ -2,15 +2,12 @@ use ::axum::{Json, extract::State};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{
-    super::{
-        Access,
-        caller::Caller,
-        input::{self, Id, Parameters, Shape},
-        problem::Problem,
-        view::{EventView, PolicyView, TokenPage, TokenView},
-    },
-    Shared,
+use super::super::{
+    Access, Managed,
+    caller::Caller,
+    input::{self, Id, Parameters, Shape},
+    problem::Problem,
+    view::{EventPage, PolicyView, StatusView, TokenPage, TokenView},
 };
 use crate::{EventNumber, Page, Selection, Status, TokenStore};
 
@@ -18,9 +15,8 @@ use crate::{EventNumber, Page, Selection, Status, TokenStore};
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in super::super) struct ListParameters {
-    /// Only tokens that now have this status: `active`, `not_yet_valid`, `disabled`, `expired`,
-    /// `rotated_out` or `revoked`.
-    #[param(inline, value_type = Option<StatusParameter>)]
+    /// Only tokens that now have this status.
+    #[param(inline, value_type = Option<StatusView>)]
     status: Option<String>,
     /// Only tokens that act for this owner.
     #[param(min_length = 1, max_length = 200)]
@@ -28,8 +24,14 @@ pub(in super::super) struct ListParameters {
     /// Only tokens that this person or service created, in person or through a token.
     #[param(min_length = 1, max_length = 200)]
     created_by: Option<String>,
+    /// Only tokens that were created through the token with this id.
+    #[param(pattern = "^[0-9A-Za-z]{16}$")]
+    created_through: Option<String>,
+    /// Only tokens that were created before this instant.
+    #[param(format = DateTime)]
+    created_before: Option<String>,
     /// Only tokens whose whole name is like this, in upper or lower case; `*` stands for any text.
-    #[param(example = "*rest*")]
+    #[param(max_length = 200, example = "*rest*")]
     name: Option<String>,
     /// Only tokens that come to their end before this instant: with `living`, those that expire
     /// soon.
@@ -42,24 +44,10 @@ pub(in super::super) struct ListParameters {
     #[param(value_type = Option<bool>)]
     living: Option<String>,
     /// The `next` of the page before.
-    #[param(pattern = r"^[0-9]{1,17}\.[0-9A-Za-z]{16}$")]
     after: Option<String>,
     /// How many on one page.
     #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 100)]
     limit: Option<String>,
-}
-
-/// For the document.
-#[derive(utoipa::ToSchema)]
-#[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "names the values of a parameter")]
-enum StatusParameter {
-    Active,
-    NotYetValid,
-    Disabled,
-    Expired,
-    RotatedOut,
-    Revoked,
 }
 
 impl Shape for ListParameters {
@@ -67,6 +55,8 @@ impl Shape for ListParameters {
         "status",
         "owner",
         "created_by",
+        "created_through",
+        "created_before",
         "name",
         "ends_before",
         "unused_since",
@@ -81,11 +71,11 @@ impl Shape for ListParameters {
 /// Newest first, in pages.
 #[utoipa::path(
     get, path = "/projects/{project}/tokens", tag = "tokens", operation_id = "list",
-    params(("project" = String, Path), ListParameters),
+    params(ListParameters),
     responses((status = 200, body = TokenPage)),
 )]
 pub(in super::super) async fn list<S: TokenStore, A: Access>(
-    State(management): Shared<S, A>,
+    State(management): Managed<S, A>,
     Caller { actor, project }: Caller,
     Parameters(parameters): Parameters<ListParameters>,
 ) -> Result<Json<TokenPage>, Problem> {
@@ -93,6 +83,8 @@ pub(in super::super) async fn list<S: TokenStore, A: Access>(
         status,
         owner,
         created_by,
+        created_through,
+        created_before,
         name,
         ends_before,
         unused_since,
@@ -102,11 +94,13 @@ pub(in super::super) async fn list<S: TokenStore, A: Access>(
     } = parameters;
     let selection = Selection {
         status: status.map(|text| parsed_status(&text)).transpose()?,
-        owner: input::optional("owner", owner)?,
-        created_by: input::optional("created_by", created_by)?,
-        name_pattern: name,
-        ends_before: parsed("ends_before", ends_before)?,
-        unused_since: parsed("unused_since", unused_since)?,
+        owner: input::text("owner", owner)?,
+        created_by: input::text("created_by", created_by)?,
+        created_through: input::token_id("created_through", created_through)?,
+        created_before: input::instant("created_before", created_before)?,
+        name_pattern: input::pattern("name", name)?,
+        ends_before: input::instant("ends_before", ends_before)?,
+        unused_since: input::instant("unused_since", unused_since)?,
         living: parsed("living", living)?.unwrap_or(false),
         ..Selection::of_project(project)
     };
@@ -118,7 +112,7 @@ pub(in super::super) async fn list<S: TokenStore, A: Access>(
 
 fn parsed_status(text: &str) -> Result<Status, Problem> {
     serde_json::from_value(text.into())
-        .map_err(|_| Problem::parameter("status", "must be one of those that are documented"))
+        .map_err(|_| Problem::field("status", "must be one of those in the document"))
 }
 
 /// A parameter of the URL, read by its type. What is wrong with it is told by its name alone.
@@ -128,13 +122,13 @@ fn parsed<T: core::str::FromStr>(
 ) -> Result<Option<T>, Problem> {
     text.map(|text| text.parse())
         .transpose()
-        .map_err(|_| Problem::parameter(name, "has not the form that it must have"))
+        .map_err(|_| Problem::field(name, "is not of the right type"))
 }
 
 fn parsed_limit(text: Option<String>) -> Result<usize, Problem> {
     match parsed("limit", text)? {
         Some(limit) if (1..=Page::MAX_LIMIT).contains(&limit) => Ok(limit),
-        Some(_) => Err(Problem::parameter("limit", "must be from 1 to 1000")),
+        Some(_) => Err(Problem::field("limit", format!("must be from 1 to {}", Page::MAX_LIMIT))),
         None => Ok(Page::DEFAULT_LIMIT),
     }
 }
@@ -142,11 +136,10 @@ fn parsed_limit(text: Option<String>) -> Result<usize, Problem> {
 /// Read a token
 #[utoipa::path(
     get, path = "/projects/{project}/tokens/{id}", tag = "tokens", operation_id = "read",
-    params(("project" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = TokenView, headers(("ETag" = String)))),
 )]
 pub(in super::super) async fn read<S: TokenStore, A: Access>(
-    State(management): Shared<S, A>,
+    State(management): Managed<S, A>,
     Caller { actor, .. }: Caller,
     Id(id): Id,
 ) -> Result<TokenView, Problem> {
@@ -176,32 +169,32 @@ impl Shape for EventParameters {
 /// Newest first.
 #[utoipa::path(
     get, path = "/projects/{project}/tokens/{id}/events", tag = "tokens", operation_id = "events",
-    params(("project" = String, Path), ("id" = String, Path), EventParameters),
-    responses((status = 200, body = Vec<EventView>)),
+    params(EventParameters),
+    responses((status = 200, body = EventPage)),
 )]
 pub(in super::super) async fn events<S: TokenStore, A: Access>(
-    State(management): Shared<S, A>,
+    State(management): Managed<S, A>,
     Caller { actor, .. }: Caller,
     Id(id): Id,
     Parameters(parameters): Parameters<EventParameters>,
-) -> Result<Json<Vec<EventView>>, Problem> {
+) -> Result<Json<EventPage>, Problem> {
+    // JSON has numbers of 64 bits with a sign.
     let before: Option<i64> = parsed("before", parameters.before)?;
     let before = before.map(u64::try_from).transpose();
-    let before = before.map_err(|_| Problem::parameter("before", "must not be negative"))?;
+    let before = before.map_err(|_| Problem::field("before", "must not be negative"))?;
     let before = before.map(EventNumber);
     let limit = parsed_limit(parameters.limit)?;
     let events = management.issuer.events(id, &actor, before, limit).await?;
-    Ok(Json(events.into_iter().map(EventView::new).collect()))
+    Ok(Json(EventPage::new(events, limit)))
 }
 
 /// How long tokens may live
 #[utoipa::path(
     get, path = "/projects/{project}/policy", tag = "tokens", operation_id = "policy",
-    params(("project" = String, Path)),
     responses((status = 200, body = PolicyView)),
 )]
 pub(in super::super) async fn policy<S: TokenStore, A: Access>(
-    State(management): Shared<S, A>,
+    State(management): Managed<S, A>,
     _: Caller,
 ) -> Json<PolicyView> {
     Json(PolicyView::new(management.issuer.policy()))
