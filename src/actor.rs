@@ -4,15 +4,16 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::{
-    DoneBy, FieldError, IssuerError, Principal, Project, Scopes, TokenId, TokenRecord, Verified,
-    error::Limit,
+    DoneBy, FieldError, IssuerError, Prefix, Principal, Project, Scopes, TokenId, TokenRecord,
+    Verified, error::Limit,
 };
 
 /// Who asks an [`Issuer`](crate::Issuer) for something: a person or service that the host has
 /// identified, or a token.
 ///
 /// What is done through a token never exceeds that token, which is checked as part of the very
-/// transaction: the token must be accepted still; it acts in its own project only; and what it
+/// transaction: the token must be accepted still; it sees the tokens of its own project and prefix
+/// only; and what it
 /// creates, rotates or imports acts for its own owner; and nothing that it gives (by these, or by
 /// enabling, lengthening or widening) is a scope that it does not cover, nor lasts longer than it.
 /// Once a token is revoked or disabled, those that were made through it, at any remove, cannot be
@@ -98,6 +99,9 @@ pub(crate) struct Limits {
     pub(crate) ends_at: Option<Timestamp>,
     /// For whom alone it can have tokens: the owner of the acting token.
     owner: Option<Principal>,
+    /// That of the acting token: those of another environment that shares the store are none of
+    /// its business.
+    prefix: Option<Prefix>,
     /// The acting token, those through which it was made, and their versions: the write must fail
     /// if one has changed.
     pub(crate) unchanged: Vec<(TokenId, u32)>,
@@ -121,6 +125,7 @@ impl Limits {
             holds,
             ends_at: token.and_then(TokenRecord::ends_at),
             owner: token.map(|token| token.owner.clone()),
+            prefix: token.map(|token| token.prefix),
             unchanged: token.map(|token| (token.id, token.version)).into_iter().collect(),
         }
     }
@@ -130,7 +135,11 @@ impl Limits {
         self.projects.iter().flatten().next()
     }
 
-    pub(crate) fn sees(&self, project: &Project) -> bool {
+    pub(crate) fn sees(&self, record: &TokenRecord) -> bool {
+        self.acts_in(&record.project) && self.prefix.is_none_or(|own| own == record.prefix)
+    }
+
+    pub(crate) fn acts_in(&self, project: &Project) -> bool {
         self.projects.iter().flatten().all(|own| own == project)
     }
 

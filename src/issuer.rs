@@ -168,7 +168,7 @@ impl<S: TokenStore> Issuer<S> {
         limits: &Limits,
         now: Timestamp,
     ) -> Result<(Token, TokenRecord, Option<TokenRecord>), IssuerError> {
-        if !limits.sees(&new.project) {
+        if !limits.acts_in(&new.project) {
             return Err(IssuerError::Exceeds(Limit::Project));
         }
         let expires_at = self.policy.resolve(new.expiry, now, now, limits.ends_at)?;
@@ -248,7 +248,7 @@ impl<S: TokenStore> Issuer<S> {
             let complete = read.len() < batch;
             after = read.last().map(PageKey::of);
             read.retain(|record| {
-                limits.sees(&record.project) && selection.matches(record, now, &self.policy)
+                limits.sees(record) && selection.matches(record, now, &self.policy)
             });
             if selection.depends_on_usage() {
                 let mut usages = self.usage(&read).await?.into_iter();

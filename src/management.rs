@@ -54,7 +54,8 @@
 //!
 //! - Errors are `application/problem+json` (RFC 9457) with the additional members `error`, a word
 //!   for programs, and where a field is at fault, `field`. The document lists the words. What cannot
-//!   be read is a 400, and what is not valid a 422. Nothing that the client sent comes back.
+//!   be read is a 400, and what is not valid a 422. Nothing that the client sent comes back
+//!   in one.
 //! - A project without access is a project without tokens: 404, whether it exists or not. So is
 //!   a token of another project.
 //! - `Cache-Control: no-store`. The plaintext of a token is in one answer only: that to `create` or
@@ -62,10 +63,12 @@
 //! - `ETag` is the version of a token's record, for `If-Match` on an edit, which then overwrites
 //!   nothing that somebody else has changed. (Whether the token has expired, and when it was used,
 //!   changes without it.)
-//! - Bodies are JSON of at most 128 KiB; members and parameters that are not known are refused.
+//! - Bodies are JSON of at most 128 KiB; where members or parameters are known, others are refused.
 //! - A token acts for whoever creates it. What a list filters by, except for the owner, is decided
 //!   token by token: see [`Selection`](crate::Selection) for what that costs. Tokens that expire soon
 //!   are those with `living=true` and `ends_before`.
+//!
+//! `tokens:write` also shows what it changes.
 //!
 //! A request comes with a token in `Authorization`, or a [`BearerLayer`](crate::BearerLayer) around
 //! the router has verified it already. A token goes before a session. Put a CORS layer, if you want

@@ -175,7 +175,7 @@ impl<S: TokenStore> Shared<S> {
         limits: &Limits,
     ) -> Result<TokenRecord, IssuerError> {
         let record = self.read(id).await?.ok_or(IssuerError::NotFound)?;
-        if limits.sees(&record.project) { Ok(record) } else { Err(IssuerError::NotFound) }
+        if limits.sees(&record) { Ok(record) } else { Err(IssuerError::NotFound) }
     }
 
     /// Applies `apply` to the newest version of one record, again if somebody else was faster.

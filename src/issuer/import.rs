@@ -72,7 +72,7 @@ impl<S: TokenStore> Issuer<S> {
         for _ in 0..ROUNDS {
             let limits = self.shared().limits(Some(actor)).await?;
             let now = self.now();
-            if !limits.sees(&token.project) {
+            if !limits.acts_in(&token.project) {
                 return Err(IssuerError::Exceeds(Limit::Project));
             }
             let any = LifetimePolicy::default();

@@ -70,7 +70,7 @@ impl Grant {
     }
 
     /// They may see and change all tokens of the project, and create tokens, which act for this
-    /// person.
+    /// person. Whoever rotates somebody else's token gets one that acts for that owner.
     ///
     /// **Of all scopes**, `*` and `tokens:*` included: whoever may not do everything in the project
     /// is limited by [`holding`](Self::holding).

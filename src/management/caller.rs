@@ -7,7 +7,7 @@ use ::axum::{
     http::{HeaderValue, Method, StatusCode, header, request::Parts},
 };
 
-use super::{Access, AccessError, Management, origin::is_trusted, problem::Problem};
+use super::{Access, AccessError, Management, input, origin::is_trusted, problem::Problem};
 use crate::{
     Actor, Client, Credentials, Project, Scopes, TokenStore, Verified, VerifyError,
     tower::has_token_in_query,
@@ -66,21 +66,21 @@ impl<S: TokenStore, A: Access> FromRequestParts<Arc<Management<S, A>>> for Calle
 
 async fn project(parts: &mut Parts) -> Option<Project> {
     let parameters = RawPathParams::from_request_parts(parts, &()).await.ok()?;
-    let (_, text) = parameters.iter().find(|(name, _)| *name == "project")?;
-    text.parse().ok()
+    input::path_parameter(&parameters, "project")?.parse().ok()
 }
 
 /// Nobody's session, and not one of our tokens either.
 fn signed_out(parts: &Parts) -> Problem {
-    if let Credentials::Bearer(_) = credentials(parts) {
-        return Problem::refused(VerifyError::MalformedCredentials);
+    match Credentials::from_authorization(authorization(parts)) {
+        Credentials::Absent | Credentials::OtherScheme => {
+            let detail = "sign in, or send an API token: Authorization: Bearer TOKEN";
+            Problem::new(StatusCode::UNAUTHORIZED, "signed_out", detail)
+        }
+        Credentials::InvalidRequest => Problem::refused(VerifyError::InvalidRequest),
+        Credentials::Bearer(_) | Credentials::MalformedToken => {
+            Problem::refused(VerifyError::MalformedCredentials)
+        }
     }
-    let detail = "sign in, or send an API token: Authorization: Bearer TOKEN";
-    Problem::new(StatusCode::UNAUTHORIZED, "signed_out", detail)
-}
-
-fn credentials(parts: &Parts) -> Credentials<'_> {
-    Credentials::from_authorization(authorization(parts))
 }
 
 fn authorization(parts: &Parts) -> impl Iterator<Item = &[u8]> {
@@ -93,19 +93,22 @@ impl<S: TokenStore, A: Access> Management<S, A> {
     /// own.
     async fn own_token(&self, parts: &Parts) -> Result<Option<Verified>, Problem> {
         let is_verified = parts.extensions.get::<Verified>().is_some();
-        let is_ours = match credentials(parts) {
-            Credentials::Bearer(text) => {
-                let rest = text.strip_prefix(self.issuer.prefix().as_str().as_bytes());
-                rest.is_some_and(|rest| rest.starts_with(b"_"))
-            }
-            Credentials::Absent | Credentials::OtherScheme => false,
-            Credentials::InvalidRequest | Credentials::MalformedToken => true,
-        };
-        if is_verified || is_ours || has_token_in_query(&parts.uri) {
+        if is_verified || has_token_in_query(&parts.uri) || self.has_own_prefix(parts) {
             self.token(parts).await.map(Some)
         } else {
             Ok(None)
         }
+    }
+
+    fn has_own_prefix(&self, parts: &Parts) -> bool {
+        let prefix = self.issuer.prefix().as_str().as_bytes();
+        authorization(parts).any(|value| {
+            let credentials = value.trim_ascii().split_at_checked(b"Bearer".len());
+            let Some((scheme, text)) = credentials else { return false };
+            let rest = text.trim_ascii_start().strip_prefix(prefix);
+            scheme.eq_ignore_ascii_case(b"Bearer")
+                && rest.is_some_and(|rest| rest.starts_with(b"_"))
+        })
     }
 
     /// The API token that the request must come with.

@@ -126,10 +126,16 @@ impl<State: Send + Sync> FromRequestParts<State> for Id {
     async fn from_request_parts(parts: &mut Parts, _: &State) -> Result<Self, Problem> {
         let parameters = RawPathParams::from_request_parts(parts, &()).await;
         let parameters = parameters.map_err(|_| Problem::not_found())?;
-        let text = parameters.iter().find(|(name, _)| *name == "id").map(|(_, text)| text);
-        let id = text.and_then(|text| text.parse().ok());
+        let id = path_parameter(&parameters, "id").and_then(|text| text.parse().ok());
         id.map(Self).ok_or_else(Problem::not_found)
     }
+}
+
+/// A parameter of the path. The host may have mounted the router below parameters of its own, which
+/// come before.
+pub(super) fn path_parameter<'a>(parameters: &'a RawPathParams, name: &str) -> Option<&'a str> {
+    let named = parameters.iter().filter(|(own, _)| *own == name);
+    named.last().map(|(_, text)| text)
 }
 
 /// Scopes as a body has them.

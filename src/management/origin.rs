@@ -23,9 +23,13 @@ pub(super) fn is_trusted(request: &Parts) -> bool {
         .get(HOST)
         .map(HeaderValue::as_bytes)
         .or_else(|| request.uri.authority().map(|authority| authority.as_str().as_bytes()));
-    let origin = origin.as_bytes();
-    let origin_host = origin.strip_prefix(b"https://").or_else(|| origin.strip_prefix(b"http://"));
-    origin_host.is_some() && origin_host == host
+    let (Some(host), origin) = (host, origin.as_bytes()) else { return false };
+    let https = origin.strip_prefix(b"https://").map(|origin| (origin, &b":443"[..]));
+    let http = || origin.strip_prefix(b"http://").map(|origin| (origin, &b":80"[..]));
+    let Some((origin, port)) = https.or_else(http) else { return false };
+    // A browser leaves the port out if it is the scheme's own; a proxy may add it.
+    let without_port = |host: &[u8]| host.strip_suffix(port).unwrap_or(host).to_ascii_lowercase();
+    without_port(origin) == without_port(host)
 }
 
 #[cfg(test)]
@@ -69,6 +73,18 @@ mod tests {
             assert!(!with(&[host, ("origin", origin)]), "{origin}");
         }
         assert!(!with(&[("origin", "https://app.example")]), "without a host");
+        for (host, origin) in [
+            ("app.example:443", "https://app.example"),
+            ("App.Example", "https://app.example"),
+            ("app.example:80", "http://app.example"),
+        ] {
+            assert!(with(&[("host", host), ("origin", origin)]), "{host} {origin}");
+        }
+        for (host, origin) in
+            [("app.example:80", "https://app.example"), ("app.example:443", "http://app.example")]
+        {
+            assert!(!with(&[("host", host), ("origin", origin)]), "{host} {origin}");
+        }
         let request = Request::post("https://app.example/a").header(ORIGIN, "https://app.example");
         assert!(is_trusted(&request.body(()).unwrap().into_parts().0), "HTTP/2");
     }

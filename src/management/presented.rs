@@ -95,7 +95,7 @@ impl<Inner: Send + Sync> FromRequest<Inner> for Form {
             let detail = "the body must be a form: application/x-www-form-urlencoded";
             return Err(Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "invalid_request",
+                "unsupported_media_type",
                 detail,
             ));
         }

@@ -395,7 +395,7 @@ impl IntrospectionView {
         let record = token.record();
         Self {
             active: true,
-            scope: Some(token.scopes().to_string()),
+            scope: Some(token.scopes().to_string()).filter(|scope| !scope.is_empty()),
             token_type: Some("Bearer"),
             sub: Some(record.owner.to_string()),
             jti: Some(record.id.to_string()),

@@ -175,14 +175,20 @@ async fn behind_a_layer_of_the_hosts() {
 #[tokio::test]
 async fn other_credentials() {
     let product = Product::new();
+    let long = format!("Bearer eyJh.{}.c2ln", "x".repeat(2000));
     for (fields, expected) in [
         (vec![("authorization", "Bearer eyJh.eyJz.c2ln"), ("x-user", "ann")], 200),
         (vec![("authorization", "Basic YTpi"), ("x-user", "ann")], 200),
         (vec![("authorization", "Bearer eyJh.eyJz.c2ln")], 401),
         (vec![("authorization", "Basic YTpi")], 401),
         (vec![("authorization", "Bearer acme_live_x"), ("x-user", "ann")], 401),
-        (vec![("authorization", "Bearer"), ("x-user", "ann")], 400),
+        (vec![("authorization", "bearer  acme_live_x"), ("x-user", "ann")], 401),
+        (vec![("authorization", "Basic YTpi"), ("authorization", "Bearer acme_live_x")], 400),
+        (vec![("authorization", "Bearer"), ("x-user", "ann")], 200),
+        (vec![("authorization", "Bearer")], 400),
         (vec![("authorization", "Basic YTpi"), ("authorization", "Basic YTpi")], 400),
+        (vec![("authorization", long.as_str()), ("x-user", "ann")], 200),
+        (vec![("authorization", long.as_str())], 401),
     ] {
         let mut call = Call::new("GET", TOKENS);
         for (name, value) in &fields {
@@ -258,6 +264,58 @@ async fn another_sites_request_changes_nothing() {
     let call = Call::new("POST", TOKENS).field("x-user", "ann").field("host", "app.example");
     let call = call.field("origin", "https://app.example");
     assert_eq!(product.send(call.json(&json!({"name": "x"}))).await.status, 201);
+}
+
+/// The host's own parameters of the path are not the router's.
+#[tokio::test]
+async fn mounted_below_parameters() {
+    use tower::ServiceExt;
+
+    let product = Product::new();
+    let app = axum::Router::new().nest(
+        "/users/{id}/{project}",
+        api_tokens::management::router(product.issuer.clone(), super::support::Team),
+    );
+    let (one, other) = (product.token("acme", "").await, product.token("acme", "").await);
+    let path =
+        format!("/users/{}/beta/api/projects/acme/tokens/{}", one.record.id, other.record.id);
+    let request = Call::new("DELETE", &path).field("x-user", "ann").text("");
+    assert_eq!(app.oneshot(request).await.unwrap().status(), 200);
+    assert!(product.verifier.verify(one.token.expose_secret().as_bytes()).await.is_ok());
+    assert!(product.verifier.verify(other.token.expose_secret().as_bytes()).await.is_err());
+}
+
+/// Those of another environment that shares the store.
+#[tokio::test]
+async fn a_token_sees_those_of_its_own_prefix_only() {
+    use api_tokens::{Issuer, Keyring, MemoryStore, Verifier, management, prefix};
+    use tower::ServiceExt;
+
+    let keyring = Keyring::unkeyed();
+    let store = api_tokens::DynTokenStore::new(MemoryStore::new());
+    let [test, live] = [prefix!("acme_test"), prefix!("acme_live")]
+        .map(|prefix| Issuer::new(&Verifier::new(prefix, &keyring, store.clone())));
+    let ann = super::util::ann();
+    let all = super::util::new_token("x").with_scopes("*".parse().unwrap());
+    let through = test.create(all, &ann).await.unwrap();
+    let target = live.create(super::util::new_token("y"), &ann).await.unwrap().record.id;
+    live.disable(target, &ann).await.unwrap();
+    let app = axum::Router::new().nest("/settings", management::router(test, super::support::Team));
+    for (method, action, body) in [
+        ("PATCH", "", json!({"scopes": ["*"]})),
+        ("POST", "/enable", json!(null)),
+        ("DELETE", "", json!(null)),
+        ("GET", "", json!(null)),
+    ] {
+        let call = Call::new(method, &format!("{TOKENS}/{target}{action}"));
+        let request = call.bearer(through.token.expose_secret()).json(&body);
+        assert_eq!(app.clone().oneshot(request).await.unwrap().status(), 404, "{method} {action}");
+    }
+    let call = Call::new("POST", "/settings/api/projects/acme/revocations");
+    let call = call.bearer(through.token.expose_secret());
+    let request = call.json(&json!({"name": "*"}));
+    assert_eq!(app.oneshot(request).await.unwrap().status(), 200);
+    assert!(live.get(target, &ann).await.unwrap().unwrap().revocation.is_none());
 }
 
 #[tokio::test]

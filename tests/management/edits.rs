@@ -45,9 +45,16 @@ async fn if_match() {
         (first.ok(200)["version"].clone(), &first.headers["etag"]),
         (json!(2), &"\"2\"".parse().unwrap())
     );
-    for stale in
-        [&["\"1\""][..], &["\"3\""], &["2"], &["W/\"2\""], &[""], &["\"1\", \"3\""], &["\"02\""]]
-    {
+    for stale in [
+        &["\"1\""][..],
+        &["\"3\""],
+        &["2"],
+        &["W/\"2\""],
+        &[""],
+        &["\"1\", \"3\""],
+        &["\"02\""],
+        &["\"x,*,y\""],
+    ] {
         assert_eq!(edit(stale, "b").await.error(412), "changed", "{stale:?}");
     }
     assert_eq!(product.ann("GET", &path, Value::Null).await.ok(200)["name"], "a");

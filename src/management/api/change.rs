@@ -66,15 +66,16 @@ fn expected_versions(headers: &HeaderMap) -> Option<Vec<u32>> {
         return None;
     }
     let values = headers.get_all(IF_MATCH).iter().filter_map(|value| value.to_str().ok());
-    let tags: Vec<&str> = values.flat_map(|value| value.split(',').map(str::trim)).collect();
-    if tags.contains(&"*") {
+    let values: Vec<&str> = values.map(str::trim).collect();
+    if values == ["*"] {
         return None;
     }
-    let version = |tag: &&str| {
+    let tags = values.iter().flat_map(|value| value.split(',').map(str::trim));
+    let version = |tag: &str| {
         let version = tag.strip_prefix('"')?.strip_suffix('"')?.parse().ok()?;
-        (etag(version) == **tag).then_some(version)
+        (etag(version) == tag).then_some(version)
     };
-    Some(tags.iter().filter_map(version).take(MAX).collect())
+    Some(tags.filter_map(version).take(MAX).collect())
 }
 
 /// Switch a token off, until it is switched on again
