@@ -28,10 +28,11 @@ impl<S: Sync> FromRequestParts<S> for Verified {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refused> {
-        match parts.extensions.get::<Self>() {
-            Some(verified) => Ok(verified.clone()),
-            None => Err(refused(VerifyError::NotVerified, parts)),
+        if let Some(verified) = parts.extensions.get::<Self>() {
+            return Ok(verified.clone());
         }
+        tracing::error!(target: "api_tokens", "there is no BearerLayer on a route that needs one");
+        Err(refused(VerifyError::NotVerified, parts))
     }
 }
 

@@ -324,10 +324,12 @@ impl<S: TokenStore> Background<S> {
     #[cfg(feature = "tokio")]
     fn report_delay(&self, is_delayed: &mut bool, done: Result<(), StoreError>) {
         let was_delayed = core::mem::replace(is_delayed, done.is_err());
-        if let (Err(error), false) = (done, was_delayed) {
-            let kind = EventKind::BackgroundDelayed { error: error.to_string() };
-            self.shared.sink.record(&Event::general(self.shared.now(), None, kind));
-        }
+        let kind = match done {
+            Err(error) if !was_delayed => EventKind::BackgroundDelayed { error: error.to_string() },
+            Ok(()) if was_delayed => EventKind::BackgroundResumed,
+            _ => return,
+        };
+        self.shared.sink.record(&Event::general(self.shared.now(), None, kind));
     }
 }
 

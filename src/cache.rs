@@ -142,7 +142,8 @@ impl Cache {
         Self { poll_interval, ..self }
     }
 
-    /// How many records to keep. Beyond that, those that are used least give way.
+    /// How many records to keep. Beyond that, those that are used least give way. With 0, each
+    /// verification reads the store.
     pub const fn capacity(self, tokens: usize) -> Self {
         Self { capacity: tokens, ..self }
     }

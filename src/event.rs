@@ -103,6 +103,8 @@ pub enum EventKind {
         /// What the store said.
         error: String,
     },
+    /// Background work that had to wait goes on: the store works again.
+    BackgroundResumed,
     /// A request was refused.
     Refused {
         /// Why.
@@ -137,6 +139,7 @@ impl EventKind {
             Self::KeyRetired { .. } => "key_retired",
             Self::UsageLost { .. } => "usage_lost",
             Self::BackgroundDelayed { .. } => "background_delayed",
+            Self::BackgroundResumed => "background_resumed",
             Self::Refused { .. } => "refused",
             Self::RefusalsSuppressed { .. } => "refusals_suppressed",
         }
@@ -276,7 +279,7 @@ pub trait EventSink: Send + Sync + 'static {
 
 /// Writes events to [`tracing`](https://docs.rs/tracing), under the target `api_tokens`:
 /// changes at level INFO, refusals at DEBUG, and at WARN [`EventKind::ReuseDetected`],
-/// [`EventKind::UsageLost`], [`EventKind::BackgroundDelayed`], and refusals that are an outage.
+/// [`EventKind::UsageLost`], [`EventKind::BackgroundDelayed`] and [`EventKind::BackgroundResumed`], and refusals that are an outage.
 ///
 /// The fields are `event`, and where they apply `token`, `project`, `by`, `by_token` and `detail`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -301,7 +304,8 @@ impl EventSink for TracingSink {
             EventKind::Refused { reason: RefusalReason::Outage | RefusalReason::UnknownKey }
             | EventKind::ReuseDetected
             | EventKind::UsageLost { .. }
-            | EventKind::BackgroundDelayed { .. } => write!(warn),
+            | EventKind::BackgroundDelayed { .. }
+            | EventKind::BackgroundResumed => write!(warn),
             EventKind::Refused { .. } | EventKind::RefusalsSuppressed { .. } => write!(debug),
             _ => write!(info),
         }

@@ -2,7 +2,8 @@ use core::time::Duration;
 
 /// How the cache of a node is, for readiness probes and for operators.
 ///
-/// Returned by [`Verifier::cache_health`](crate::Verifier::cache_health).
+/// Returned by [`Verifier::cache_health`](crate::Verifier::cache_health): `None` without a cache,
+/// which a `max_staleness` of 0 means, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CacheHealth {
@@ -22,8 +23,9 @@ pub struct CacheHealth {
 }
 
 impl CacheHealth {
-    /// Whether cached records are in use now: a node that is not ready answers correctly, but
-    /// slowly, and depends on the store for every request.
+    /// Whether cached records may be used now: a node that is not ready answers correctly, but
+    /// slowly, and depends on the store for every request. While the store is down, all nodes are
+    /// unready together.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         !self.lease_left.is_zero()

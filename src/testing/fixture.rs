@@ -140,6 +140,7 @@ fn every_kind() -> Vec<EventKind> {
         | Kind::KeyRetired { .. }
         | Kind::UsageLost { .. }
         | Kind::BackgroundDelayed { .. }
+        | Kind::BackgroundResumed
         | Kind::Refused { .. }
         | Kind::RefusalsSuppressed { .. } => {}
     };
@@ -150,6 +151,7 @@ fn every_kind() -> Vec<EventKind> {
     let reason = "left: \"bye\" \\ 'é' 🚀".parse().expect("a reason");
     let mut kinds = vec![
         Kind::UsageLost { count },
+        Kind::BackgroundResumed,
         Kind::BackgroundDelayed { error: "store unavailable: \"é\" 🚀".to_owned() },
         Kind::Created,
         Kind::Imported,

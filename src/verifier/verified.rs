@@ -104,6 +104,20 @@ impl Verified {
     /// }
     /// # async fn send_events() -> VerifyError { core::future::pending().await }
     /// ```
+    ///
+    /// One that goes on through an outage, and so has no bound while there is one:
+    ///
+    /// ```no_run
+    /// # use api_tokens::{Verified, VerifyError};
+    /// async fn ended(token: &Verified) -> VerifyError {
+    ///     loop {
+    ///         match token.revoked().await {
+    ///             VerifyError::Outage(_) => tokio::time::sleep(std::time::Duration::from_secs(1)).await,
+    ///             ended => return ended,
+    ///         }
+    ///     }
+    /// }
+    /// ```
     #[cfg(feature = "cache")]
     pub async fn revoked(&self) -> VerifyError {
         match &self.held {

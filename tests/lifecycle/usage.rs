@@ -270,17 +270,21 @@ async fn that_the_store_fails_is_told_once() {
             .usage_interval(seconds(0))
             .build();
     let token = Issuer::new(&verifier).create(new_token("a token"), &ann()).await.unwrap().token;
-    let delays = || {
+    // How often it was told, and how often that it works again. `kinds` takes what is there.
+    let told = || {
+        let kinds = events.kinds();
         let delayed = |kind: &EventKind| matches!(kind, EventKind::BackgroundDelayed { .. });
-        events.kinds().iter().filter(|kind| delayed(kind)).count()
+        let resumed = |kind: &EventKind| *kind == EventKind::BackgroundResumed;
+        let count = |is: &dyn Fn(&EventKind) -> bool| kinds.iter().filter(|kind| is(kind)).count();
+        [count(&delayed), count(&resumed)]
     };
     let minute = std::time::Duration::from_secs(60);
     let serving = async {
-        for fails in [true, false, true] {
+        for (fails, expected) in [(true, [1, 0]), (false, [0, 1]), (true, [1, 0])] {
             store.fails.store(fails, Ordering::SeqCst);
             verifier.verify(token.expose_secret().as_bytes()).await.unwrap();
             tokio::time::sleep(3 * minute).await;
-            assert_eq!(delays(), usize::from(fails));
+            assert_eq!(told(), expected);
         }
     };
     background.run_until(serving).await;

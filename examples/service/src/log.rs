@@ -5,7 +5,7 @@ use std::{
     io::{self, Write},
 };
 
-use api_tokens::Refused;
+use api_tokens::{Event, EventKind, EventSink, Refused};
 use axum::{
     extract::{MatchedPath, Request},
     middleware::Next,
@@ -24,6 +24,25 @@ pub(crate) async fn refusals(request: Request, next: Next) -> Response {
         line(format_args!("refused {route}: {}: {}", refused.answer().status(), refused.reason()));
     }
     response
+}
+
+/// What happens beside the requests, as far as somebody must look after it.
+pub(crate) struct Events;
+
+impl EventSink for Events {
+    fn record(&self, event: &Event) {
+        match &event.kind {
+            EventKind::BackgroundDelayed { error } => {
+                line(format_args!("the store fails: {error}"));
+            }
+            EventKind::BackgroundResumed => line(format_args!("the store works again")),
+            EventKind::ReuseDetected => {
+                let token = event.token.map(|id| id.to_string()).unwrap_or_default();
+                line(format_args!("token {token} was used after it was replaced"));
+            }
+            _ => {}
+        }
+    }
 }
 
 /// A server whose standard error is closed serves on: `eprintln!` would panic.

@@ -94,6 +94,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let (verifier, background) =
         Verifier::builder(setup::PREFIX, &Keyring::new(data.key), data.store)
             .cache(Cache::new())
+            .events(log::Events)
             .build();
     let issuer = Issuer::new(&verifier);
     setup::warn_of_other_keys(&issuer, &data.files).await?;

@@ -140,15 +140,17 @@ impl Connect for Connector {
 }
 
 fn parse(url: &SecretString) -> Result<Config, StoreError> {
+    const NOT_VALID: &str = "the connection string is not a valid one: it must be \
+        postgres://user:password@host/database, each part percent-encoded, or libpq's host=… \
+        user=…; sslrootcert is PostgresOptions::root_certificate_pem, and sslmode one of disable, \
+        prefer and require";
     // Whenever there is TLS, certificate and name are verified, so these are one.
     let url = url
         .expose_secret()
         .replace("sslmode=verify-full", "sslmode=require")
         .replace("sslmode=verify-ca", "sslmode=require");
     // Without the driver's own error, which may quote part of the password.
-    url.parse().map_err(|_| {
-        StoreError::new(StoreErrorKind::Other, "the connection string is not a valid one")
-    })
+    url.parse().map_err(|_| StoreError::new(StoreErrorKind::Other, NOT_VALID))
 }
 
 fn tls(config: &Config, root_certificate: Option<&str>) -> Result<ClientConfig, StoreError> {

@@ -85,16 +85,39 @@ pub(super) fn failed(context: impl Into<Cow<'static, str>>, error: Error) -> Sto
     match error.as_db_error() {
         // Without the detail, which may quote the row.
         Some(server) => {
-            result.with_source(format!("{} (SQLSTATE {})", server.message(), server.code().code()))
+            // A name that is another client's, or that the pooler has forgotten.
+            let pooled = [SqlState::DUPLICATE_PSTATEMENT, SqlState::INVALID_SQL_STATEMENT_NAME];
+            let hint = if pooled.contains(server.code()) {
+                ": behind a pooler, see PostgresOptions::transaction_pooler"
+            } else {
+                ""
+            };
+            let (message, code) = (server.message(), server.code().code());
+            result.with_source(format!("{message} (SQLSTATE {code}){hint}"))
         }
         None => match std::error::Error::source(&error) {
+            Some(source) if is_certificate_refused(&error) => result.with_source(format!(
+                "{source}: the certificate of the server's authority is to be given to \
+                 PostgresOptions::root_certificate_pem"
+            )),
             Some(source) => result.with_source(format!("{error}: {source}")),
             None => result.with_source(error),
         },
     }
 }
 
+/// Which no waiting will mend.
+fn is_certificate_refused(error: &Error) -> bool {
+    let source = std::error::Error::source(error);
+    let io = source.and_then(<dyn std::error::Error>::downcast_ref::<io::Error>);
+    let tls = io.and_then(io::Error::get_ref).and_then(|it| it.downcast_ref::<rustls::Error>());
+    matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
+}
+
 fn kind(error: &Error) -> StoreErrorKind {
+    if is_certificate_refused(error) {
+        return StoreErrorKind::Other;
+    }
     let Some(code) = error.code() else {
         let io =
             std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<io::Error>);

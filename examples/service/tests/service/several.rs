@@ -98,6 +98,9 @@ fn an_outage_of_the_database_ends_by_itself() {
     server.restart();
     until(SOURCES, 200);
     until("/ready", 200);
+    let (_, log) = service.stop("TERM");
+    let (fails, works) = (log.find("the store fails: "), log.find("the store works again"));
+    assert!(fails.is_some() && fails < works, "{log}");
 }
 
 #[test]
