@@ -37,6 +37,13 @@ async fn passwords_do_not_show() {
     let error = refused(&url("wr0ng", "postgres")).await;
     assert_eq!(error.kind(), StoreErrorKind::Other, "{error}");
     assert!(error.to_string().contains("28P01"), "{error}");
+    // A host that is away says less, wherever it stands in the list.
+    let (start, port) = (format!("postgres://{role}:wr0ng@"), server.port());
+    for hosts in [format!("127.0.0.1:{port},127.0.0.1:1"), format!("127.0.0.1:1,127.0.0.1:{port}")]
+    {
+        let error = refused(&format!("{start}{hosts}/postgres")).await;
+        assert!(error.to_string().contains("28P01"), "{hosts}: {error}");
+    }
     let missing = refused(&url(password, "missing")).await;
     assert!(missing.to_string().contains("3D000"), "{missing}");
     for odd in [

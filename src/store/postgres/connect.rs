@@ -21,7 +21,7 @@ use tokio_postgres::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::schema::Schema;
+use super::{error::kind, schema::Schema};
 use crate::{StoreError, StoreErrorKind};
 
 /// After this a connection is made anew, which finds out about a breaking migration, and spreads
@@ -68,18 +68,24 @@ impl Connector {
         // cost its share each time.
         let count = self.hosts.len();
         let first = self.latest.load(Ordering::Relaxed);
+        let mut told = None;
         for place in (first..count).chain(0..first).take(count.saturating_sub(1)) {
             let Some(host) = self.hosts.get(place) else { break };
-            if let Ok(Ok(connected)) = tokio::time::timeout(self.patience, connect(host)).await {
-                self.latest.store(place, Ordering::Relaxed);
-                return Ok(connected);
+            match tokio::time::timeout(self.patience, connect(host)).await {
+                Ok(Ok(connected)) => {
+                    self.latest.store(place, Ordering::Relaxed);
+                    return Ok(connected);
+                }
+                Ok(Err(error)) => told = Some(more_telling(told, error)),
+                Err(_) => {}
             }
         }
         let last = first.checked_sub(1).unwrap_or(count.saturating_sub(1));
         let connected = match self.hosts.get(last) {
-            Some(host) => connect(host).await?,
-            None => connect(&Config::new()).await?,
+            Some(host) => connect(host).await,
+            None => connect(&Config::new()).await,
         };
+        let connected = connected.map_err(|error| more_telling(told, error))?;
         self.latest.store(last, Ordering::Relaxed);
         Ok(connected)
     }
@@ -120,6 +126,15 @@ impl Connector {
             .map_err(|error| {
                 StoreError::new(StoreErrorKind::Other, "make a pool").with_source(error)
             })
+    }
+}
+
+/// Of the errors of two hosts: that one is away says less than that another refuses the password,
+/// which no waiting will mend.
+fn more_telling(told: Option<Error>, error: Error) -> Error {
+    match told {
+        Some(told) if kind(&told) != StoreErrorKind::Unavailable => told,
+        _ => error,
     }
 }
 

@@ -114,7 +114,7 @@ fn is_certificate_refused(error: &Error) -> bool {
     matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
 }
 
-fn kind(error: &Error) -> StoreErrorKind {
+pub(super) fn kind(error: &Error) -> StoreErrorKind {
     if is_certificate_refused(error) {
         return StoreErrorKind::Other;
     }
