@@ -184,6 +184,7 @@ async fn other_credentials() {
         (vec![("authorization", "Bearer acme_live_x"), ("x-user", "ann")], 401),
         (vec![("authorization", "bearer  acme_live_x"), ("x-user", "ann")], 401),
         (vec![("authorization", "Basic YTpi"), ("authorization", "Bearer acme_live_x")], 400),
+        (vec![("authorization", "Bearer acme_livex_x"), ("x-user", "ann")], 200),
         (vec![("authorization", "Bearer"), ("x-user", "ann")], 200),
         (vec![("authorization", "Bearer")], 400),
         (vec![("authorization", "Basic YTpi"), ("authorization", "Basic YTpi")], 400),

@@ -23,6 +23,8 @@ async fn who_am_i_and_revoke_myself() {
     let me = send("GET").await.ok(200);
     assert_eq!(me["id"], token.record.id.as_str());
     assert_eq!(me["name"], "a token");
+    let again = send("GET").await.ok(200);
+    assert_eq!(again["last_used"]["address"], "192.0.2.7", "as the host has it");
     let revoked = send("DELETE").await.ok(200);
     assert_eq!(revoked["status"], "revoked");
     assert_eq!(revoked["revocation"]["by"], Value::Null);
