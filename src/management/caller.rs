@@ -92,12 +92,18 @@ impl<S: TokenStore, A: Access> Management<S, A> {
     /// issuer's prefix: then it is the host's to say who it is, perhaps by a Bearer token of its
     /// own.
     async fn own_token(&self, parts: &Parts) -> Result<Option<Verified>, Problem> {
-        let is_verified = parts.extensions.get::<Verified>().is_some();
+        let is_verified = self.verified_before(parts).is_some();
         if is_verified || has_token_in_query(&parts.uri) || self.has_own_prefix(parts) {
             self.token(parts).await.map(Some)
         } else {
             Ok(None)
         }
+    }
+
+    /// By a `BearerLayer` around the router, which has taken the token out of the header.
+    fn verified_before<'a>(&self, parts: &'a Parts) -> Option<&'a Verified> {
+        let verified = parts.extensions.get::<Verified>()?;
+        (verified.record().prefix == *self.issuer.prefix()).then_some(verified)
     }
 
     fn has_own_prefix(&self, parts: &Parts) -> bool {
@@ -113,8 +119,7 @@ impl<S: TokenStore, A: Access> Management<S, A> {
 
     /// The API token that the request must come with.
     pub(super) async fn token(&self, parts: &Parts) -> Result<Verified, Problem> {
-        // A `BearerLayer` around this has taken it out of the header.
-        if let Some(token) = parts.extensions.get::<Verified>() {
+        if let Some(token) = self.verified_before(parts) {
             return Ok(token.clone());
         }
         let verifier = self.issuer.verifier();

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use api_tokens::{
+    BearerLayer, DynTokenStore, Issuer, Keyring, MemoryStore, Verifier, management, prefix,
+};
 use serde_json::json;
+use tower::ServiceExt;
 
 use super::support::{Call, Product, TOKENS};
 
@@ -148,9 +152,6 @@ async fn a_token_and_a_session() {
 /// Where a layer around the router has verified the token, and taken it out of the header.
 #[tokio::test]
 async fn behind_a_layer_of_the_hosts() {
-    use api_tokens::{BearerLayer, management};
-    use tower::ServiceExt;
-
     let product = Product::new();
     let (issuer, layer) = (product.issuer.clone(), BearerLayer::new(product.verifier.clone()));
     let app = axum::Router::new()
@@ -169,6 +170,25 @@ async fn behind_a_layer_of_the_hosts() {
         let response = app.clone().oneshot(request).await.unwrap();
         assert_eq!(response.status(), status, "{method} {path}");
     }
+
+    // One of another issuer's is none here, so it is the session that counts.
+    let other = Product::new();
+    let router = management::router(other.issuer.clone(), super::support::Team);
+    let (verifier, text) = other_environment().await;
+    let app = axum::Router::new().nest("/settings", router).layer(BearerLayer::new(verifier));
+    for (path, status) in [(TOKENS, 200), ("/settings/api/token", 401)] {
+        let request = Call::new("GET", path).field("x-user", "vic").bearer(&text).text("");
+        assert_eq!(app.clone().oneshot(request).await.unwrap().status(), status, "{path}");
+    }
+}
+
+/// A verifier of another prefix, and a token of it.
+async fn other_environment() -> (Verifier<MemoryStore>, String) {
+    let keyring = Keyring::unkeyed();
+    let verifier = Verifier::new(prefix!("acme_test"), &keyring, MemoryStore::new());
+    let new = super::util::new_token("x").with_scopes("*".parse().unwrap());
+    let created = Issuer::new(&verifier).create(new, &super::util::ann()).await.unwrap();
+    (verifier, created.token.expose_secret().to_owned())
 }
 
 /// Bearer tokens of the host's own are the host's to judge; ours are ours, in whatever state.
@@ -270,12 +290,10 @@ async fn another_sites_request_changes_nothing() {
 /// The host's own parameters of the path are not the router's.
 #[tokio::test]
 async fn mounted_below_parameters() {
-    use tower::ServiceExt;
-
     let product = Product::new();
     let app = axum::Router::new().nest(
         "/users/{id}/{project}",
-        api_tokens::management::router(product.issuer.clone(), super::support::Team),
+        management::router(product.issuer.clone(), super::support::Team),
     );
     let (one, other) = (product.token("acme", "").await, product.token("acme", "").await);
     let path =
@@ -289,11 +307,8 @@ async fn mounted_below_parameters() {
 /// Those of another environment that shares the store.
 #[tokio::test]
 async fn a_token_sees_those_of_its_own_prefix_only() {
-    use api_tokens::{Issuer, Keyring, MemoryStore, Verifier, management, prefix};
-    use tower::ServiceExt;
-
     let keyring = Keyring::unkeyed();
-    let store = api_tokens::DynTokenStore::new(MemoryStore::new());
+    let store = DynTokenStore::new(MemoryStore::new());
     let [test, live] = [prefix!("acme_test"), prefix!("acme_live")]
         .map(|prefix| Issuer::new(&Verifier::new(prefix, &keyring, store.clone())));
     let ann = super::util::ann();
