@@ -65,7 +65,8 @@
 //!   changes without it.)
 //! - Bodies are JSON of at most 128 KiB; where members or parameters are known, others are refused.
 //! - A token acts for whoever creates it. What a list filters by, except for the owner, is decided
-//!   token by token: see [`Selection`](crate::Selection) for what that costs. Tokens that expire soon
+//!   token by token, and a list in another order than `newest` is sorted here, up to 10,000 tokens:
+//!   see [`Selection`](crate::Selection) for what that costs. Tokens that expire soon
 //!   are those with `living=true` and `ends_before`.
 //!
 //! `tokens:write` also shows what it changes.
@@ -91,6 +92,7 @@ mod openapi;
 mod origin;
 mod presented;
 mod problem;
+mod sort;
 mod view;
 
 use std::sync::Arc;

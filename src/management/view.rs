@@ -13,8 +13,8 @@ use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 use crate::{
-    Event, Issuer, IssuerError, LifetimePolicy, NumberedEvent, Page, RotationStatus, Scopes,
-    Status, Token, TokenRecord, TokenStore, Usage, Verified,
+    Event, Issuer, IssuerError, LifetimePolicy, NumberedEvent, RotationStatus, Scopes, Status,
+    Token, TokenRecord, TokenStore, Usage, Verified,
 };
 
 /// A token, without its secret.
@@ -187,7 +187,7 @@ impl UsageView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = TokenPage)]
 pub(super) struct TokenPage {
-    /// The newest first.
+    /// In the order that was asked for.
     tokens: Vec<TokenView>,
     /// What to send as `after` for the next page; null on the last one.
     next: Option<String>,
@@ -196,15 +196,14 @@ pub(super) struct TokenPage {
 impl TokenPage {
     pub(super) async fn new<S: TokenStore>(
         issuer: &Issuer<S>,
-        page: Page,
+        records: Vec<TokenRecord>,
+        next: Option<String>,
     ) -> Result<Self, IssuerError> {
-        let usages = issuer.usage(&page.records).await?;
+        let usages = issuer.usage(&records).await?;
         let now = issuer.now();
-        let tokens = page.records.into_iter().zip(usages);
-        Ok(Self {
-            tokens: tokens.map(|(record, usage)| TokenView::new(record, usage, now)).collect(),
-            next: page.next.map(|next| next.to_string()),
-        })
+        let tokens = records.into_iter().zip(usages);
+        let tokens = tokens.map(|(record, usage)| TokenView::new(record, usage, now)).collect();
+        Ok(Self { tokens, next })
     }
 }
 

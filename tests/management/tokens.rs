@@ -136,6 +136,67 @@ async fn lists_filter_and_page() {
     assert_eq!(seen, ids);
 }
 
+#[tokio::test]
+async fn lists_are_sorted() {
+    let product = Product::new();
+    let mut ids = Vec::new();
+    for (name, end) in
+        [("b", Some("2999-01-02")), ("A", None), ("a", Some("2999-01-01")), ("Ä", None)]
+    {
+        let end = end.map(|day| format!("{day}T00:00:00Z"));
+        let created = product.ann("POST", TOKENS, json!({"name": name, "expires_at": end})).await;
+        let created = created.ok(201);
+        ids.push(created["id"].as_str().unwrap().to_owned());
+        if ids.len() != 2 {
+            let text = created["token"].as_str().unwrap();
+            product.verifier.verify(text.as_bytes()).await.unwrap();
+        }
+    }
+    let places = async |parameters: &str| -> Vec<usize> {
+        let page = product.list(parameters).await;
+        let tokens = page["tokens"].as_array().unwrap().iter();
+        tokens.map(|token| ids.iter().position(|id| token["id"] == **id).unwrap()).collect()
+    };
+    for (sort, expected) in [
+        ("newest", [3, 2, 1, 0]),
+        ("oldest", [0, 1, 2, 3]),
+        ("name", [2, 1, 0, 3]),
+        ("ends_first", [2, 0, 3, 1]),
+        ("last_used", [3, 2, 0, 1]),
+    ] {
+        assert_eq!(places(&format!("?sort={sort}")).await, expected, "{sort}");
+        // In pages.
+        let mut seen = Vec::new();
+        let mut parameters = format!("?sort={sort}&limit=3");
+        loop {
+            seen.extend(places(&parameters).await);
+            let page = product.list(&parameters).await;
+            let Some(next) = page["next"].as_str() else { break };
+            parameters = format!("?sort={sort}&limit=3&after={next}");
+        }
+        assert_eq!(seen, expected, "{sort}");
+        assert_eq!(product.list(&format!("?sort={sort}&limit=4")).await["next"], Value::Null);
+    }
+    assert_eq!(places("?sort=name&living=true&name=A").await, [2, 1]);
+}
+
+/// To sort more would take too long.
+#[tokio::test]
+async fn very_many_are_listed_as_they_were_created_only() {
+    let product = Product::new();
+    for _ in 0..10_001 {
+        product.token("acme", "").await;
+    }
+    let sorted =
+        async || product.ann("GET", &format!("{TOKENS}?sort=oldest&limit=1"), Value::Null).await;
+    assert_eq!(sorted().await.problem(422).1, "sort");
+    assert!(product.list("?limit=1").await["next"].is_string());
+    let one = product.list("?limit=1").await["tokens"][0]["id"].as_str().unwrap().to_owned();
+    product.ann("DELETE", &format!("{TOKENS}/{one}"), Value::Null).await.ok(200);
+    let path = format!("{TOKENS}?sort=oldest&living=true&limit=1");
+    assert_eq!(product.ann("GET", &path, Value::Null).await.ok(200)["tokens"][0]["version"], 1);
+}
+
 /// Whoever repeats a request that got lost has one token in the end.
 #[tokio::test]
 async fn a_repeated_request() {

@@ -1,5 +1,5 @@
 use ::axum::{Json, extract::State};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use utoipa::IntoParams;
 
 use super::super::{
@@ -7,6 +7,7 @@ use super::super::{
     caller::Caller,
     input::{self, Id, Parameters, Shape},
     problem::Problem,
+    sort::{Order, sorted},
     view::{EventPage, PolicyView, StatusView, TokenPage, TokenView},
 };
 use crate::{EventNumber, Page, Selection, Status, TokenStore};
@@ -43,7 +44,10 @@ pub(in super::super) struct ListParameters {
     /// `true` for only tokens that nothing has ended.
     #[param(value_type = Option<bool>)]
     living: Option<String>,
-    /// The `next` of the page before.
+    /// In which order: `newest` if this is left out, and the only one for more than 10,000 tokens.
+    #[param(inline, value_type = Option<Order>)]
+    sort: Option<String>,
+    /// The `next` of the page before, in the same order.
     after: Option<String>,
     /// How many on one page.
     #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 100)]
@@ -61,6 +65,7 @@ impl Shape for ListParameters {
         "ends_before",
         "unused_since",
         "living",
+        "sort",
         "after",
         "limit",
     ];
@@ -68,7 +73,7 @@ impl Shape for ListParameters {
 
 /// List tokens
 ///
-/// Newest first, in pages.
+/// In pages.
 #[utoipa::path(
     get, path = "/projects/{project}/tokens", tag = "tokens", operation_id = "list",
     params(ListParameters),
@@ -89,11 +94,12 @@ pub(in super::super) async fn list<S: TokenStore, A: Access>(
         ends_before,
         unused_since,
         living,
+        sort,
         after,
         limit,
     } = parameters;
     let selection = Selection {
-        status: status.map(|text| parsed_status(&text)).transpose()?,
+        status: status.map(|text| word::<Status>("status", text)).transpose()?,
         owner: input::text("owner", owner)?,
         created_by: input::text("created_by", created_by)?,
         created_through: input::token_id("created_through", created_through)?,
@@ -105,14 +111,23 @@ pub(in super::super) async fn list<S: TokenStore, A: Access>(
         ..Selection::of_project(project)
     };
     let limit = parsed_limit(limit)?;
+    let order = sort.map(|text| word("sort", text)).transpose()?.unwrap_or(Order::Newest);
     let issuer = &management.issuer;
-    let page = issuer.list(&selection, &actor, parsed("after", after)?, limit).await?;
-    Ok(Json(TokenPage::new(issuer, page).await?))
+    let (records, next) = if order == Order::Newest {
+        let page = issuer.list(&selection, &actor, parsed("after", after)?, limit).await?;
+        (page.records, page.next.map(|next| next.to_string()))
+    } else {
+        let after = input::token_id("after", after)?;
+        let (records, next) = sorted(issuer, &selection, &actor, order, after, limit).await?;
+        (records, next.map(|next| next.to_string()))
+    };
+    Ok(Json(TokenPage::new(issuer, records, next).await?))
 }
 
-fn parsed_status(text: &str) -> Result<Status, Problem> {
+/// One of the words of an enumeration.
+fn word<T: DeserializeOwned>(name: &'static str, text: String) -> Result<T, Problem> {
     serde_json::from_value(text.into())
-        .map_err(|_| Problem::field("status", "must be one of those in the document"))
+        .map_err(|_| Problem::field(name, "must be one of the words in the document"))
 }
 
 /// A parameter of the URL, read by its type. What is wrong with it is told by its name alone.
