@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use api_tokens::{
-    Actor, Created, DynTokenStore, Issuer, MasterKey, NewToken, Prefix, Selection, prefix,
+    Actor, Created, DynTokenStore, Issuer, MasterKey, NewToken, Page, Prefix, Selection, prefix,
 };
 use rand::rngs::SysRng;
 use secrecy::ExposeSecret;
@@ -115,9 +115,17 @@ pub(crate) async fn first_token(
     issuer: &Issuer<DynTokenStore>,
 ) -> Result<Option<Created>, Failure> {
     let admin: Actor = ADMIN.parse()?;
-    let any = issuer.list(&Selection::default(), &admin, None, 1).await?;
-    if !any.records.is_empty() {
-        return Ok(None);
+    let mut after = None;
+    // Another service's, with another prefix, may be in the same database.
+    loop {
+        let page = issuer.list(&Selection::default(), &admin, after, Page::MAX_LIMIT).await?;
+        if page.records.iter().any(|record| record.prefix == PREFIX) {
+            return Ok(None);
+        }
+        match page.next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
     }
     let owner = admin.principal().clone();
     let new = NewToken::new(FIRST_PROJECT.parse()?, owner, "First token".parse()?)

@@ -28,6 +28,9 @@ use crate::{StoreError, StoreErrorKind};
 /// connections again after a failover.
 const MAX_AGE: Duration = Duration::from_secs(10 * 60);
 
+/// Where what operators must know goes.
+const TARGET: &str = "api_tokens";
+
 type Stream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
 
 /// Makes connections to the primary.
@@ -76,13 +79,13 @@ impl Connector {
                     self.latest.store(place, Ordering::Relaxed);
                     return Ok(connected);
                 }
-                Ok(Err(error)) => told = Some(more_telling(told, error)),
-                Err(_) => {}
+                Ok(Err(error)) => told = Some(more_telling(told, tell(host, error))),
+                Err(_) => tracing::debug!(target: TARGET, host = %named(host), "no answer in time"),
             }
         }
         let last = first.checked_sub(1).unwrap_or(count.saturating_sub(1));
         let connected = match self.hosts.get(last) {
-            Some(host) => connect(host).await,
+            Some(host) => connect(host).await.map_err(|error| tell(host, error)),
             None => connect(&Config::new()).await,
         };
         let connected = connected.map_err(|error| more_telling(told, error))?;
@@ -127,6 +130,25 @@ impl Connector {
                 StoreError::new(StoreErrorKind::Other, "make a pool").with_source(error)
             })
     }
+}
+
+/// Which of several hosts it was, for whoever looks for the reason of an outage.
+fn tell(host: &Config, error: Error) -> Error {
+    let reason: &dyn std::error::Error = &error;
+    tracing::debug!(target: TARGET, host = %named(host), error = reason, "cannot connect");
+    error
+}
+
+/// The host and port of a configuration that has one.
+fn named(host: &Config) -> String {
+    let name = match host.get_hosts().first() {
+        Some(Host::Tcp(name)) => name.clone(),
+        #[cfg(unix)]
+        Some(Host::Unix(path)) => path.display().to_string(),
+        None => host.get_hostaddrs().first().map(ToString::to_string).unwrap_or_default(),
+    };
+    let port = host.get_ports().first().copied().unwrap_or(5432);
+    format!("{name}:{port}")
 }
 
 /// Of the errors of two hosts: that one is away says less than that another refuses the password,

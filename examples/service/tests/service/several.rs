@@ -56,6 +56,32 @@ fn a_revocation_counts_in_each_process(services: &[Service; 2]) {
     }
 }
 
+/// Tokens of another service in the same tables are not this one's first.
+#[test]
+fn the_first_token_is_made_beside_those_of_another_prefix() {
+    use api_tokens::{Issuer, Keyring, NewToken, PostgresOptions, Verifier, prefix};
+
+    let Some(server) = postgres_support::shared() else { return };
+    server.psql("CREATE DATABASE beside");
+    let options = PostgresOptions::new(&server.url("beside"));
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        options.migrate().await.expect("migrate");
+        let store = options.open().await.expect("open");
+        let verifier = Verifier::new(prefix!("other"), &Keyring::unkeyed(), store);
+        let new = NewToken::new(
+            "demo".parse().expect("a project"),
+            "admin".parse().expect("an owner"),
+            "Another".parse().expect("a name"),
+        );
+        let admin = "admin".parse().expect("an actor");
+        Issuer::new(&verifier).create(new, &admin).await.expect("create");
+    });
+    let place = Place::new();
+    let service = place.start_with(&["--store", &server.url("beside")]);
+    assert_eq!(service.get(SOURCES, &service.token()).status, 200);
+}
+
 #[test]
 fn it_says_whether_it_is_ready() {
     let place = Place::new();
