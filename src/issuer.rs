@@ -53,7 +53,7 @@ use self::{
 /// it. A person may do everything, unless the host limits them: only the host knows its people.
 /// [`Actor::in_project`] makes the tokens of all other projects invisible. A store may serve
 /// several prefixes: all methods but [`create`](Self::create) and [`rotate`](Self::rotate) see the
-/// tokens of each.
+/// tokens of each, if it is not a token that acts, which sees those of its own prefix.
 ///
 /// ```
 /// # use api_tokens::{Actor, Issuer, IssuerError, MemoryStore, Principal, Project, TokenId};
