@@ -24,7 +24,7 @@ pub(super) enum Order {
     LastUsed,
 }
 
-/// How many tokens are sorted at most: reading them takes some 50 ms from SQLite.
+/// How many tokens are sorted at most: reading them takes about 30 ms from SQLite.
 const MAX: usize = 10_000;
 
 /// One page of the tokens that match, sorted, after the one with the id `after`; and the id after
