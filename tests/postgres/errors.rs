@@ -161,3 +161,23 @@ async fn a_write_that_may_have_happened_is_not_tried_again() {
     assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
     assert!(tries().await.parse::<u32>().expect("a number") > 10);
 }
+
+/// A name of a statement that another client of the pooler has, or that it has forgotten.
+#[tokio::test]
+async fn a_pooler_that_was_forgotten_is_named() {
+    let Some(fixture) = Fixture::new().await else { return };
+    let store = fixture.store().await;
+    for code in ["42P05", "26000"] {
+        fixture
+            .sql(&format!(
+                "CREATE OR REPLACE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+                 RAISE EXCEPTION 'lost' USING ERRCODE = '{code}'; END $$; \
+                 CREATE OR REPLACE TRIGGER lose BEFORE INSERT ON token \
+                 FOR EACH ROW EXECUTE FUNCTION lose()"
+            ))
+            .await;
+        let error = store.write(&WriteBatch::insert(record(id(1), 1))).await.unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(code) && text.contains("transaction_pooler"), "{text}");
+    }
+}
