@@ -13,9 +13,9 @@ use crate::{
 ///
 /// What is done through a token never exceeds that token, which is checked as part of the very
 /// transaction: the token must be accepted still; it sees the tokens of its own project and prefix
-/// only; and what it
-/// creates, rotates or imports acts for its own owner; and nothing that it gives (by these, or by
-/// enabling, lengthening or widening) is a scope that it does not cover, nor lasts longer than it.
+/// only; and what it creates, rotates or imports acts for its own owner; and nothing that it gives
+/// (by these, or by enabling, lengthening or widening) is a scope that it does not cover, nor lasts
+/// longer than it.
 /// Once a token is revoked or disabled, those that were made through it, at any remove, cannot be
 /// acted through either; they are accepted still, and
 /// [`Selection::created_through`](crate::Selection::created_through) finds them. It may take rights

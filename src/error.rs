@@ -23,8 +23,9 @@ pub enum IssuerError {
         /// What the token is.
         state: State,
     },
-    /// The record is not the one that the change was meant for: somebody has changed it since.
-    #[error("the token has been changed since: its version is {version}")]
+    /// The record has not the version that [`Edit::expected_version`](crate::Edit) says: somebody
+    /// has changed it since.
+    #[error("the token's record is not the one expected: its version is {version}")]
     Changed {
         /// Its version now.
         version: u32,

@@ -279,7 +279,8 @@ pub trait EventSink: Send + Sync + 'static {
 
 /// Writes events to [`tracing`](https://docs.rs/tracing), under the target `api_tokens`:
 /// changes at level INFO, refusals at DEBUG, and at WARN [`EventKind::ReuseDetected`],
-/// [`EventKind::UsageLost`], [`EventKind::BackgroundDelayed`] and [`EventKind::BackgroundResumed`], and refusals that are an outage.
+/// [`EventKind::UsageLost`], [`EventKind::BackgroundDelayed`], [`EventKind::BackgroundResumed`],
+/// and refusals that are an outage.
 ///
 /// The fields are `event`, and where they apply `token`, `project`, `by`, `by_token` and `detail`.
 #[derive(Debug, Clone, Copy, Default)]

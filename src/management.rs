@@ -54,8 +54,7 @@
 //!
 //! - Errors are `application/problem+json` (RFC 9457) with the additional members `error`, a word
 //!   for programs, and where a field is at fault, `field`. The document lists the words. What cannot
-//!   be read is a 400, and what is not valid a 422. Nothing that the client sent comes back
-//!   in one.
+//!   be read is a 400, and what is not valid a 422. No error repeats what the client sent.
 //! - A project without access is a project without tokens: 404, whether it exists or not. So is
 //!   a token of another project.
 //! - `Cache-Control: no-store`. The plaintext of a token is in one answer only: that to `create` or
@@ -66,8 +65,8 @@
 //! - Bodies are JSON of at most 128 KiB; where members or parameters are known, others are refused.
 //! - A token acts for whoever creates it. What a list filters by, except for the owner, is decided
 //!   token by token, and a list in another order than `newest` is sorted here, up to 10,000 tokens:
-//!   see [`Selection`](crate::Selection) for what that costs. Tokens that expire soon
-//!   are those with `living=true` and `ends_before`.
+//!   see [`Selection`](crate::Selection) for what that costs. Tokens that expire soon are those with
+//!   `living=true` and `ends_before`.
 //!
 //! `tokens:write` also shows what it changes.
 //!
@@ -82,7 +81,8 @@
 //! (`Sec-Fetch-Site`, or `Origin` compared with `Host`): all browsers of today send one of the
 //! two. A session cookie had better be `SameSite=Lax` or `Strict` all the same. Another
 //! subdomain is another origin; what is served from the same origin is trusted. A proxy must pass
-//! `Host` and the path on as they are.
+//! `Host` and the path on as they are. A token is not looked at in this way, since browsers add none
+//! by themselves: a host that puts tokens into cookies must see to that itself.
 
 mod access;
 mod api;

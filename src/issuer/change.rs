@@ -7,7 +7,8 @@ use crate::{
     transition::Operation,
 };
 
-/// What to change of a token: every field that is set.
+/// What to change of a token: every field that is set, if its record has the version that is
+/// expected.
 ///
 /// ```
 /// # use api_tokens::{Actor, Edit, Issuer, IssuerError, MemoryStore, TokenName, TokenRecord};

@@ -138,7 +138,10 @@ async fn an_edit_of_a_version_that_is_gone_changes_nothing() {
         assert!(matches!(late, IssuerError::Changed { version: 2 }), "{late}");
         for stale in [0, 1, 3] {
             let error = edit("another", Some(stale)).await.unwrap_err();
-            assert_eq!(error.to_string(), "the token has been changed since: its version is 2");
+            assert_eq!(
+                error.to_string(),
+                "the token's record is not the one expected: its version is 2"
+            );
         }
         assert_eq!(edit("another", Some(2)).await.unwrap().version, 3);
         assert_eq!(edit("any", None).await.unwrap().version, 4);

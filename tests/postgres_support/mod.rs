@@ -1,7 +1,7 @@
 //! A real PostgreSQL server for tests: its own data directory, its own port, gone when the test
 //! process is, however that ends.
 
-#![allow(dead_code, unreachable_pub, reason = "each test program uses a part of this")]
+#![expect(dead_code, unreachable_pub, reason = "each test program uses a part of this")]
 
 use std::{
     fs,

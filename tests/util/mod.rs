@@ -1,7 +1,7 @@
 //! What test programs do in the same way: say something, skip what cannot run here, and make the
 //! simplest tokens.
 
-#![allow(dead_code, unreachable_pub, reason = "each test program uses a part of this")]
+#![expect(dead_code, unreachable_pub, reason = "each test program uses a part of this")]
 
 use std::{
     io::Write,

@@ -45,7 +45,7 @@ impl Shape for CreateBody {
 /// One permission (RFC 6749 §3.3), by convention `resource:action`; `*` at the end, alone or after
 /// a colon, stands for everything that begins so.
 #[derive(ToSchema)]
-#[schema(as = Scope, max_length = 128, pattern = r"^(\*|[!#-)+-\[\]-~]+(?<=:)\*|[!#-)+-\[\]-~]+)$")]
+#[schema(as = Scope, max_length = 128, pattern = r"^(\*|[!#-)+-\[\]-~]*:\*|[!#-)+-\[\]-~]+)$")]
 #[expect(dead_code, reason = "describes what is read as text")]
 pub(in super::super) struct ScopeText(String);
 

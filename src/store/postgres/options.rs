@@ -39,8 +39,9 @@ use crate::{StoreError, StoreErrorKind};
 /// offers it) and `require`. Whenever there is TLS, the server's certificate is verified, its name
 /// included, against the system's roots, or against those of
 /// [`root_certificate_pem`](Self::root_certificate_pem) alone; a certificate that fails this is an
-/// error in every mode, unlike with libpq, whose `prefer` takes any. So `verify-ca` and `verify-full` are taken for `require`. With `prefer`,
-/// somebody on the network can keep the server from offering TLS: use `require` on any network.
+/// error in every mode, unlike with libpq, whose `prefer` takes any. So `verify-ca` and
+/// `verify-full` are taken for `require`. With `prefer`, somebody on the network can keep the
+/// server from offering TLS: use `require` on any network.
 /// Passwords are bound to the connection's certificate where the server can
 /// (`channel_binding=require` insists on it).
 #[derive(Debug, Clone)]
