@@ -341,6 +341,12 @@ impl<S: TokenStore> Issuer<S> {
         &self.verifier
     }
 
+    /// An id that no token has, by the same generator.
+    #[cfg(feature = "management")]
+    pub(crate) fn random_id(&self) -> Result<TokenId, IssuerError> {
+        Ok(self.generate(None)?.id())
+    }
+
     #[cfg(feature = "management")]
     pub(crate) fn prefix(&self) -> &Prefix {
         &self.shared().prefix

@@ -90,8 +90,10 @@ mod caller;
 mod input;
 mod openapi;
 mod origin;
+mod page;
 mod presented;
 mod problem;
+mod product;
 mod sort;
 mod view;
 
@@ -100,12 +102,13 @@ use std::sync::Arc;
 use ::axum::{
     Router,
     extract::DefaultBodyLimit,
-    http::{HeaderValue, StatusCode, header::CACHE_CONTROL},
+    http::{HeaderValue, header::CACHE_CONTROL},
     middleware,
     response::Response,
 };
 
 pub use access::{Access, AccessError, Grant};
+pub use product::Product;
 
 use self::problem::Problem;
 use crate::{Issuer, TokenStore};
@@ -119,17 +122,15 @@ const MAX_BODY_KIB: usize = 128;
 /// It answers all paths below the one at which it is mounted, also those that do not exist: so it
 /// is to be nested, not merged.
 pub fn router<S: TokenStore, A: Access>(issuer: Issuer<S>, access: A) -> Router {
-    let management = Arc::new(Management { issuer, access });
+    let product = access.product();
+    let management = Arc::new(Management { issuer, access, product });
     let api = api::routes().merge(presented::routes()).merge(openapi::routes());
     Router::new()
         .nest("/api", api)
-        .fallback(async || {
-            Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such path")
-        })
-        .method_not_allowed_fallback(async || {
-            let detail = "this path does not take this method";
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
-        })
+        .nest("/assets", page::assets())
+        .nest("/projects", page::routes(&management))
+        .fallback(async || Problem::no_path())
+        .method_not_allowed_fallback(async || Problem::no_method())
         .layer(DefaultBodyLimit::max(MAX_BODY_KIB * 1024))
         .layer(middleware::map_response(forbid_caching))
         .with_state(management)
@@ -141,9 +142,12 @@ type Managed<S, A> = ::axum::extract::State<Arc<Management<S, A>>>;
 struct Management<S, A> {
     issuer: Issuer<S>,
     access: A,
+    product: Product,
 }
 
+/// All but what says otherwise of itself.
 async fn forbid_caching(mut response: Response) -> Response {
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let no_store = HeaderValue::from_static("no-store");
+    response.headers_mut().entry(CACHE_CONTROL).or_insert(no_store);
     response
 }

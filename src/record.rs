@@ -126,7 +126,7 @@ impl TokenRecord {
         [revoked_at, self.overlap_ends_at(), self.expires_at].into_iter().flatten().min()
     }
 
-    fn overlap_ends_at(&self) -> Option<Timestamp> {
+    pub(crate) fn overlap_ends_at(&self) -> Option<Timestamp> {
         let successor = self.rotation.as_ref()?.successor.as_ref()?;
         Some(successor.overlap_ends_at)
     }

@@ -3,9 +3,11 @@ use std::sync::Arc;
 
 use http::request::Parts;
 
+use super::Product;
 use crate::{Actor, Principal, Project, Scopes};
 
-/// Who the people are and what they may do: the host's own sign-in.
+/// Who the people are and what they may do: the host's own sign-in; and what they are told of the
+/// host.
 ///
 /// # Contract
 ///
@@ -37,6 +39,11 @@ pub trait Access: Send + Sync + 'static {
         let _ = request;
         None
     }
+
+    /// What the page tells people of the product. Asked for once, when the router is made.
+    fn product(&self) -> Product {
+        Product::default()
+    }
 }
 
 /// As its inside.
@@ -52,6 +59,10 @@ impl<T: Access> Access for Arc<T> {
     fn client_address(&self, request: &Parts) -> Option<IpAddr> {
         T::client_address(self, request)
     }
+
+    fn product(&self) -> Product {
+        T::product(self)
+    }
 }
 
 /// What a person may do with the tokens of one project.
@@ -59,7 +70,7 @@ impl<T: Access> Access for Arc<T> {
 pub struct Grant {
     principal: Principal,
     pub(super) may_write: bool,
-    holds: Option<Scopes>,
+    pub(super) holds: Option<Scopes>,
 }
 
 impl Grant {

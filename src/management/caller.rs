@@ -23,6 +23,10 @@ pub(super) struct Caller {
     /// Limited to the project.
     pub(super) actor: Actor,
     pub(super) project: Project,
+    /// Whether they may change tokens as well.
+    pub(super) may_write: bool,
+    /// What a token that they make can have at most; `None` for everything.
+    pub(super) holds: Option<Scopes>,
 }
 
 impl<S: TokenStore, A: Access> FromRequestParts<Arc<Management<S, A>>> for Caller {
@@ -42,7 +46,12 @@ impl<S: TokenStore, A: Access> FromRequestParts<Arc<Management<S, A>>> for Calle
             management.require(&token, if writes { WRITE } else { READ })?;
             let project = project.filter(|project| project == token.project());
             let project = project.ok_or_else(Problem::not_found)?;
-            return Ok(Self { actor: Actor::from(&token).in_project(project.clone()), project });
+            return Ok(Self {
+                actor: Actor::from(&token).in_project(project.clone()),
+                project,
+                may_write: token.covers_text(WRITE),
+                holds: Some(token.scopes()),
+            });
         }
         if writes && !is_trusted(parts) {
             let detail = "the request comes from another site";
@@ -57,10 +66,17 @@ impl<S: TokenStore, A: Access> FromRequestParts<Arc<Management<S, A>>> for Calle
             Err(AccessError::Outage(error)) => return Err(Problem::outage(&*error)),
         };
         if writes && !grant.may_write {
-            let detail = "you may see the tokens of this project, but not change them";
-            return Err(Problem::new(StatusCode::FORBIDDEN, "read_only", detail));
+            return Err(Problem::read_only());
         }
-        Ok(Self { actor: grant.into_actor(project.clone()), project })
+        let (may_write, holds) = (grant.may_write, grant.holds.clone());
+        Ok(Self { actor: grant.into_actor(project.clone()), project, may_write, holds })
+    }
+}
+
+impl Caller {
+    /// For a `GET` that is of no use to whoever cannot change tokens.
+    pub(super) fn require_write(&self) -> Result<(), Problem> {
+        if self.may_write { Ok(()) } else { Err(Problem::read_only()) }
     }
 }
 

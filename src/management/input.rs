@@ -54,10 +54,7 @@ impl<T: Shape, State: Send + Sync> FromRequest<State> for Body<T> {
     }
 }
 
-pub(super) async fn bytes<State: Send + Sync>(
-    request: Request,
-    state: &State,
-) -> Result<Bytes, Problem> {
+async fn bytes<State: Send + Sync>(request: Request, state: &State) -> Result<Bytes, Problem> {
     Bytes::from_request(request, state).await.map_err(|rejection: BytesRejection| {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
             let detail = format!("the body must have at most {MAX_BODY_KIB} KiB");
@@ -68,7 +65,22 @@ pub(super) async fn bytes<State: Send + Sync>(
     })
 }
 
-pub(super) fn has_media_type(headers: &HeaderMap, media_type: &str) -> bool {
+/// The body of a form.
+pub(super) async fn form<State: Send + Sync>(
+    request: Request,
+    state: &State,
+) -> Result<Bytes, Problem> {
+    let is_form = has_media_type(request.headers(), "application/x-www-form-urlencoded");
+    let bytes = bytes(request, state).await?;
+    if !is_form {
+        let detail = "the body must be a form: application/x-www-form-urlencoded";
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        return Err(Problem::new(status, "unsupported_media_type", detail));
+    }
+    Ok(bytes)
+}
+
+fn has_media_type(headers: &HeaderMap, media_type: &str) -> bool {
     let value = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     let essence = value.split(|byte| *byte == b';').next().unwrap_or_default();
     essence.trim_ascii().eq_ignore_ascii_case(media_type.as_bytes())
@@ -100,14 +112,14 @@ fn shaped<T: Shape>(members: Map<String, Value>) -> Result<T, Problem> {
         return Err(malformed(format!("there is an unknown name; known are: {known}")));
     }
     if let Some(missing) = T::REQUIRED.iter().find(|name| !members.contains_key(**name)) {
-        return Err(Problem::field(missing, "is missing"));
+        return Err(Problem::in_field(missing, "is missing"));
     }
     serde_path_to_error::deserialize(Value::Object(members)).map_err(|error| {
         // The error itself repeats what the client sent.
         let path = error.path().to_string();
         let member = path.split(['.', '[']).next().unwrap_or_default();
         match T::FIELDS.iter().find(|name| **name == member) {
-            Some(name) => Problem::field(name, "is not of the right type"),
+            Some(name) => Problem::in_field(name, "is not of the right type"),
             None => malformed("a member is not of the right type"),
         }
     })
@@ -151,7 +163,7 @@ pub(super) fn instant(
 ) -> Result<Option<Timestamp>, Problem> {
     let parsed = text.map(|text| text.parse()).transpose();
     parsed.map_err(|_| {
-        Problem::field(name, "must be an instant such as 2030-01-31T12:00:00Z (RFC 3339)")
+        Problem::in_field(name, "must be an instant such as 2030-01-31T12:00:00Z (RFC 3339)")
     })
 }
 
@@ -169,7 +181,7 @@ pub(super) fn pattern(name: &'static str, text: Option<String>) -> Result<Option
     const MAX_CHARS: usize = 200;
     match text {
         Some(text) if text.chars().nth(MAX_CHARS).is_some() => {
-            Err(Problem::field(name, format!("must have at most {MAX_CHARS} characters")))
+            Err(Problem::in_field(name, format!("must have at most {MAX_CHARS} characters")))
         }
         text => Ok(text),
     }
@@ -181,5 +193,21 @@ pub(super) fn token_id(
     text: Option<String>,
 ) -> Result<Option<TokenId>, Problem> {
     let parsed = text.map(|text| text.parse()).transpose();
-    parsed.map_err(|_| Problem::field(name, "is not the id of a token"))
+    parsed.map_err(|_| Problem::in_field(name, "is not the id of a token"))
+}
+
+/// One of the words of an enumeration.
+pub(super) fn word<T: DeserializeOwned>(name: &'static str, text: String) -> Result<T, Problem> {
+    serde_json::from_value(text.into())
+        .map_err(|_| Problem::in_field(name, "must be one of the words in the document"))
+}
+
+/// A parameter of the URL, read by its type. What is wrong with it is told by its name alone.
+pub(super) fn parsed<T: core::str::FromStr>(
+    name: &'static str,
+    text: Option<String>,
+) -> Result<Option<T>, Problem> {
+    text.map(|text| text.parse())
+        .transpose()
+        .map_err(|_| Problem::in_field(name, "is not of the right type"))
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use ::axum::{
     Json, Router,
-    body::Bytes,
     extract::{FromRequest, FromRequestParts, Request, State},
     http::{StatusCode, request::Parts},
     routing::{get, post},
@@ -15,7 +14,7 @@ use zeroize::Zeroizing;
 use super::{
     Access, Managed, Management,
     caller::may_know,
-    input::{self, has_media_type},
+    input,
     problem::Problem,
     view::{IntrospectionView, TokenView},
 };
@@ -89,16 +88,7 @@ impl<Inner: Send + Sync> FromRequest<Inner> for Form {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &Inner) -> Result<Self, Problem> {
-        let is_form = has_media_type(request.headers(), "application/x-www-form-urlencoded");
-        let bytes: Bytes = input::bytes(request, state).await?;
-        if !is_form {
-            let detail = "the body must be a form: application/x-www-form-urlencoded";
-            return Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
-                detail,
-            ));
-        }
+        let bytes = input::form(request, state).await?;
         let mut tokens = form_urlencoded::parse(&bytes).filter(|(name, _)| name == "token");
         let (Some((_, token)), None) = (tokens.next(), tokens.next()) else {
             let detail = "the form must have one parameter `token`";

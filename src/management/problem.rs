@@ -18,7 +18,7 @@ pub(super) enum Problem {
     Own(Box<Details>),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Details {
     status: StatusCode,
     error: &'static str,
@@ -36,13 +36,28 @@ impl Problem {
     }
 
     /// A member, a parameter or a field of the header is at fault.
-    pub(super) fn field(field: &'static str, problem: impl fmt::Display) -> Self {
+    pub(super) fn in_field(field: &'static str, problem: impl fmt::Display) -> Self {
         Self::Own(Box::new(Details {
             status: StatusCode::UNPROCESSABLE_ENTITY,
             error: "invalid_field",
             field: Some(field),
             detail: format!("{field} {problem}"),
         }))
+    }
+
+    pub(super) fn no_path() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "there is no such path")
+    }
+
+    pub(super) fn no_method() -> Self {
+        let detail = "this path does not take this method";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+    }
+
+    /// They may see the tokens of the project.
+    pub(super) fn read_only() -> Self {
+        let detail = "you may see the tokens of this project, but not change them";
+        Self::new(StatusCode::FORBIDDEN, "read_only", detail)
     }
 
     /// No token, or none that the caller may know of: one answer for both.
@@ -54,6 +69,46 @@ impl Problem {
     pub(super) fn outage(error: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(target: "api_tokens::management", error, "outage");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "try again later")
+    }
+}
+
+/// For the page, which tells people of it in its own way.
+impl Problem {
+    /// The problem that a response tells of.
+    pub(super) fn of(response: &Response) -> Option<Self> {
+        let extensions = response.extensions();
+        let own = extensions.get::<Details>().cloned().map(|details| Self::Own(Box::new(details)));
+        own.or_else(|| extensions.get::<Refused>().cloned().map(Self::Refused))
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::Own(own) => own.status,
+            Self::Refused(refused) => StatusCode::from_u16(refused.answer().status())
+                .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        }
+    }
+
+    pub(super) fn is_signed_out(&self) -> bool {
+        matches!(self, Self::Own(own) if own.error == "signed_out")
+    }
+
+    pub(super) fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::Own(own) => own.field,
+            Self::Refused(_) => None,
+        }
+    }
+
+    /// What is wrong, in a sentence without a full stop.
+    pub(super) fn sentence(&self) -> String {
+        let detail = match self {
+            Self::Own(own) => own.detail.clone(),
+            Self::Refused(refused) => refused.answer().detail().into_owned(),
+        };
+        let mut characters = detail.chars();
+        let first = characters.next().map(char::to_uppercase);
+        first.into_iter().flatten().chain(characters).collect()
     }
 }
 
@@ -96,7 +151,7 @@ impl From<&FieldError> for Problem {
     fn from(error: &FieldError) -> Self {
         // What is sent in seconds has that in its name.
         let field = if error.field() == "overlap" { "overlap_seconds" } else { error.field() };
-        Self::field(field, error.problem())
+        Self::in_field(field, error.problem())
     }
 }
 
@@ -122,7 +177,7 @@ impl IntoResponse for Problem {
             kind: "about:blank",
             title: own.status.canonical_reason().unwrap_or_default(),
             status: own.status.as_u16(),
-            detail: own.detail,
+            detail: &own.detail,
             error: own.error,
             field: own.field,
         };
@@ -137,6 +192,7 @@ impl IntoResponse for Problem {
         if own.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
         }
+        response.extensions_mut().insert(*own);
         response
     }
 }
@@ -144,7 +200,7 @@ impl IntoResponse for Problem {
 /// A problem, as RFC 9457 has it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
-pub(super) struct ProblemView {
+pub(super) struct ProblemView<'a> {
     /// `about:blank`: the problem is told by `status` and `error`.
     #[serde(rename = "type")]
     kind: &'static str,
@@ -153,7 +209,8 @@ pub(super) struct ProblemView {
     /// The HTTP status code.
     status: u16,
     /// What is wrong, for people.
-    detail: String,
+    #[schema(value_type = String)]
+    detail: &'a str,
     /// What is wrong, for programs: of the request, `malformed`, `invalid_field`, `too_large`,
     /// `unsupported_media_type`, `not_found`, `method_not_allowed`; of who asks, `signed_out`,
     /// `read_only`, `cross_site`, `exceeds`, `actor_not_active`, and those of RFC 6750, of which

@@ -5,14 +5,15 @@ use core::cmp::Reverse;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::problem::Problem;
+use super::{input, problem::Problem};
 use crate::{Actor, Issuer, Page, Selection, TokenId, TokenRecord, TokenStore};
 
 /// In which order to list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Order {
     /// As they were created, the latest first. The only order for any number of tokens.
+    #[default]
     Newest,
     /// As they were created, the first one first.
     Oldest,
@@ -24,12 +25,42 @@ pub(super) enum Order {
     LastUsed,
 }
 
+impl Order {
+    /// As in a URL.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Newest => "newest",
+            Self::Oldest => "oldest",
+            Self::Name => "name",
+            Self::EndsFirst => "ends_first",
+            Self::LastUsed => "last_used",
+        }
+    }
+}
+
 /// How many tokens are sorted at most: reading them takes about 30 ms from SQLite.
 const MAX: usize = 10_000;
 
-/// One page of the tokens that match, sorted, after the one with the id `after`; and the id after
-/// which the next page begins.
-pub(super) async fn sorted<S: TokenStore>(
+/// One page of the tokens that match, in this order, and what to send as `after` for the next one.
+pub(super) async fn list<S: TokenStore>(
+    issuer: &Issuer<S>,
+    selection: &Selection,
+    actor: &Actor,
+    order: Order,
+    after: Option<String>,
+    limit: usize,
+) -> Result<(Vec<TokenRecord>, Option<String>), Problem> {
+    if order == Order::Newest {
+        let page = issuer.list(selection, actor, input::parsed("after", after)?, limit).await?;
+        return Ok((page.records, page.next.map(|next| next.to_string())));
+    }
+    let after = input::token_id("after", after)?;
+    let (records, next) = sorted(issuer, selection, actor, order, after, limit).await?;
+    Ok((records, next.map(|next| next.to_string())))
+}
+
+/// After the token with the id `after`; and the id after which the next page begins.
+async fn sorted<S: TokenStore>(
     issuer: &Issuer<S>,
     selection: &Selection,
     actor: &Actor,
@@ -43,7 +74,7 @@ pub(super) async fn sorted<S: TokenStore>(
     if let Some(after) = after
         && !rest.by_ref().any(|record| record.id == after)
     {
-        return Err(Problem::field("after", "is not in the list any more: begin again"));
+        return Err(Problem::in_field("after", "is not in the list any more: begin again"));
     }
     let page: Vec<TokenRecord> = rest.by_ref().take(limit).collect();
     let next = rest.next().and(page.last()).map(|last| last.id);
@@ -62,7 +93,7 @@ async fn read<S: TokenStore>(
         all.extend(page.records);
         if all.len() > MAX {
             let problem = format!("is for {MAX} tokens at most, but newest: list fewer");
-            return Err(Problem::field("sort", problem));
+            return Err(Problem::in_field("sort", problem));
         }
         match page.next {
             Some(next) => after = Some(next),

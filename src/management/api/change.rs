@@ -150,7 +150,7 @@ pub(in super::super) async fn revoke<S: TokenStore, A: Access>(
 )]
 pub(in super::super) async fn revoke_all<S: TokenStore, A: Access>(
     State(management): Managed<S, A>,
-    Caller { actor, project }: Caller,
+    Caller { actor, project, .. }: Caller,
     Body(body): Body<RevokeAllBody>,
 ) -> Result<Json<BulkView>, Problem> {
     let chosen = Selection {

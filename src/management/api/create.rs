@@ -36,7 +36,7 @@ use crate::{Created, IdempotencyKey, Metadata, NewToken, TokenStore};
 )]
 pub(in super::super) async fn create<S: TokenStore, A: Access>(
     State(management): Managed<S, A>,
-    Caller { actor, project }: Caller,
+    Caller { actor, project, .. }: Caller,
     uri: OriginalUri,
     headers: HeaderMap,
     Body(body): Body<CreateBody>,
@@ -62,7 +62,7 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyK
     let Some(value) = values.next() else { return Ok(None) };
     let text = core::str::from_utf8(value.as_bytes()).ok().filter(|_| values.next().is_none());
     let Some(text) = text else {
-        return Err(Problem::field("idempotency_key", "must be one text in UTF-8"));
+        return Err(Problem::in_field("idempotency_key", "must be one text in UTF-8"));
     };
     Ok(Some(text.parse()?))
 }

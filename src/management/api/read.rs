@@ -1,13 +1,13 @@
 use ::axum::{Json, extract::State};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::super::{
     Access, Managed,
     caller::Caller,
-    input::{self, Id, Parameters, Shape},
+    input::{self, Id, Parameters, Shape, parsed, word},
     problem::Problem,
-    sort::{Order, sorted},
+    sort::{self, Order},
     view::{EventPage, PolicyView, StatusView, TokenPage, TokenView},
 };
 use crate::{EventNumber, Page, Selection, Status, TokenStore};
@@ -81,7 +81,7 @@ impl Shape for ListParameters {
 )]
 pub(in super::super) async fn list<S: TokenStore, A: Access>(
     State(management): Managed<S, A>,
-    Caller { actor, project }: Caller,
+    Caller { actor, project, .. }: Caller,
     Parameters(parameters): Parameters<ListParameters>,
 ) -> Result<Json<TokenPage>, Problem> {
     let ListParameters {
@@ -111,39 +111,18 @@ pub(in super::super) async fn list<S: TokenStore, A: Access>(
         ..Selection::of_project(project)
     };
     let limit = parsed_limit(limit)?;
-    let order = sort.map(|text| word("sort", text)).transpose()?.unwrap_or(Order::Newest);
+    let order = sort.map(|text| word("sort", text)).transpose()?.unwrap_or_default();
     let issuer = &management.issuer;
-    let (records, next) = if order == Order::Newest {
-        let page = issuer.list(&selection, &actor, parsed("after", after)?, limit).await?;
-        (page.records, page.next.map(|next| next.to_string()))
-    } else {
-        let after = input::token_id("after", after)?;
-        let (records, next) = sorted(issuer, &selection, &actor, order, after, limit).await?;
-        (records, next.map(|next| next.to_string()))
-    };
+    let (records, next) = sort::list(issuer, &selection, &actor, order, after, limit).await?;
     Ok(Json(TokenPage::new(issuer, records, next).await?))
-}
-
-/// One of the words of an enumeration.
-fn word<T: DeserializeOwned>(name: &'static str, text: String) -> Result<T, Problem> {
-    serde_json::from_value(text.into())
-        .map_err(|_| Problem::field(name, "must be one of the words in the document"))
-}
-
-/// A parameter of the URL, read by its type. What is wrong with it is told by its name alone.
-fn parsed<T: core::str::FromStr>(
-    name: &'static str,
-    text: Option<String>,
-) -> Result<Option<T>, Problem> {
-    text.map(|text| text.parse())
-        .transpose()
-        .map_err(|_| Problem::field(name, "is not of the right type"))
 }
 
 fn parsed_limit(text: Option<String>) -> Result<usize, Problem> {
     match parsed("limit", text)? {
         Some(limit) if (1..=Page::MAX_LIMIT).contains(&limit) => Ok(limit),
-        Some(_) => Err(Problem::field("limit", format!("must be from 1 to {}", Page::MAX_LIMIT))),
+        Some(_) => {
+            Err(Problem::in_field("limit", format!("must be from 1 to {}", Page::MAX_LIMIT)))
+        }
         None => Ok(Page::DEFAULT_LIMIT),
     }
 }
@@ -196,7 +175,7 @@ pub(in super::super) async fn events<S: TokenStore, A: Access>(
     // JSON has numbers of 64 bits with a sign.
     let before: Option<i64> = parsed("before", parameters.before)?;
     let before = before.map(u64::try_from).transpose();
-    let before = before.map_err(|_| Problem::field("before", "must not be negative"))?;
+    let before = before.map_err(|_| Problem::in_field("before", "must not be negative"))?;
     let before = before.map(EventNumber);
     let limit = parsed_limit(parameters.limit)?;
     let events = management.issuer.events(id, &actor, before, limit).await?;

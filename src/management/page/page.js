@@ -1,0 +1,62 @@
+"use strict";
+// Makes the page more convenient. It works without, except for Copy.
+
+const shown = document.querySelector("[data-shown]");
+const plaintext = document.getElementById("plaintext");
+let isCopied = !shown;
+
+// Says it to those who do not see it.
+const say = (text) => {
+  document.getElementById("said").textContent = text;
+};
+
+// Clipboard access needs a secure context: without one, select the text and copy that.
+const write = async (element) => {
+  try {
+    await navigator.clipboard.writeText(element.textContent);
+    return true;
+  } catch {
+    getSelection().selectAllChildren(element);
+    return document.execCommand("copy");
+  }
+};
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  const element = document.getElementById(button.dataset.copy);
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    const done = await write(element);
+    isCopied ||= done && shown.contains(element);
+    button.classList.toggle("copied", done);
+    setTimeout(() => button.classList.remove("copied"), 2000);
+    say(done ? "Copied" : "Copying did not work: select the text and copy it");
+  });
+}
+
+// By hand, too.
+document.addEventListener("copy", () => {
+  isCopied ||= getSelection().toString().includes(plaintext.textContent);
+});
+
+addEventListener("beforeunload", (event) => {
+  if (!isCopied) event.preventDefault();
+});
+
+if (shown) {
+  // To reload is to see the list, not to send the form again.
+  history.replaceState(null, "", shown.dataset.shown);
+  // The browser may keep the page as it is, for its button Back.
+  addEventListener("pagehide", () => shown.remove());
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) location.replace(shown.dataset.shown);
+  });
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") document.querySelector("[data-cancel]")?.click();
+});
+
+// The exact time is in the reader's time zone.
+for (const time of document.querySelectorAll("time")) {
+  time.title = new Date(time.dateTime).toLocaleString(undefined, { dateStyle: "long", timeStyle: "long" });
+}

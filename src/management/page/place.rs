@@ -1,0 +1,94 @@
+//! Where things are: the router may be mounted anywhere.
+
+use ::axum::{
+    extract::{OriginalUri, Request},
+    http::Uri,
+};
+use form_urlencoded::Serializer;
+
+use super::{assets, list::Query};
+use crate::TokenId;
+
+/// The paths that links lead to, as they must be written, and how the list is looked at, which is
+/// kept from page to page.
+#[derive(Clone)]
+pub(super) struct Place {
+    /// Where the router is mounted.
+    mount: String,
+    /// The project's list.
+    tokens: String,
+    pub(super) query: Query,
+}
+
+impl Place {
+    /// Of a request whose own path is below that of all projects.
+    pub(super) fn of(request: &Request) -> Self {
+        let below = request.uri().path();
+        let original = request.extensions().get::<OriginalUri>().map(|OriginalUri(uri)| uri);
+        let whole = original.map_or(below, Uri::path);
+        let projects = whole.strip_suffix(below).unwrap_or_default();
+        let project = below.trim_start_matches('/').split('/').next().unwrap_or_default();
+        Self {
+            mount: projects.strip_suffix("/projects").unwrap_or_default().to_owned(),
+            tokens: format!("{projects}/{project}/tokens"),
+            query: Query::of(request.uri().query().unwrap_or_default()),
+        }
+    }
+
+    pub(super) fn asset(&self, name: &str) -> String {
+        format!("{}/assets/{name}?{:08x}", self.mount, assets::version())
+    }
+
+    /// The list, without what else it was asked for.
+    pub(super) fn plain_list(&self) -> &str {
+        &self.tokens
+    }
+
+    /// The list as it is looked at.
+    pub(super) fn list(&self) -> String {
+        self.with_query("", &self.query)
+    }
+
+    /// The next part of the list.
+    pub(super) fn after(&self, after: &str) -> String {
+        self.with_query("", &Query { after: Some(after.to_owned()), ..self.query.clone() })
+    }
+
+    /// The list from its beginning.
+    pub(super) fn beginning(&self) -> String {
+        self.with_query("", &Query { after: None, ..self.query.clone() })
+    }
+
+    /// Something below the list.
+    pub(super) fn below(&self, path: &str) -> String {
+        self.with_query(&format!("/{path}"), &self.query)
+    }
+
+    pub(super) fn token(&self, id: &TokenId) -> String {
+        self.below(id.as_str())
+    }
+
+    /// Something about a token.
+    pub(super) fn of_token(&self, id: &TokenId, what: &str) -> String {
+        self.below(&format!("{id}/{what}"))
+    }
+
+    /// The list, which says that the token has been revoked.
+    pub(super) fn after_revocation(&self, id: &TokenId) -> String {
+        self.with_query("", &Query { revoked: Some(*id), ..self.query.clone() })
+    }
+
+    /// Where to sign in, and to come back from.
+    pub(super) fn sign_in(&self, url: &str) -> String {
+        let separator = if url.contains('?') { '&' } else { '?' };
+        let return_to =
+            Serializer::new(String::new()).append_pair("return_to", &self.list()).finish();
+        format!("{url}{separator}{return_to}")
+    }
+
+    pub(super) fn with_query(&self, path: &str, query: &Query) -> String {
+        let query = query.to_string();
+        let separator = if query.is_empty() { "" } else { "?" };
+        format!("{}{path}{separator}{query}", self.tokens)
+    }
+}

@@ -1,0 +1,110 @@
+//! A token, the one time that it is shown.
+
+use std::collections::HashMap;
+
+use askama::Template;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{
+    super::{Product, product::McpServer},
+    place::Place,
+    time::exact,
+};
+use crate::{Token, TokenRecord};
+
+/// The plaintext, and what people do with it.
+#[derive(Template)]
+#[template(path = "shown.html", config = "src/management/page/askama.toml")]
+pub(super) struct Shown<'a> {
+    place: &'a Place,
+    name: &'a str,
+    plaintext: &'a str,
+    expires: Option<String>,
+    /// Until when the token is accepted that this one replaces, if it replaces one.
+    overlap_ends: Option<String>,
+    is_successor: bool,
+    snippets: [Snippet; 3],
+}
+
+/// Something to paste elsewhere.
+struct Snippet {
+    id: &'static str,
+    title: String,
+    text: String,
+}
+
+impl<'a> Shown<'a> {
+    /// `predecessor` is the record of the token that this one replaces.
+    pub(super) fn new(
+        token: &'a Token,
+        record: &'a TokenRecord,
+        predecessor: Option<(&TokenRecord, Timestamp)>,
+        product: &Product,
+        place: &'a Place,
+    ) -> Self {
+        let plaintext = token.expose_secret();
+        let overlap_ends = predecessor
+            .and_then(|(record, now)| record.ends_at().filter(|end| *end > now).map(exact));
+        Self {
+            place,
+            name: record.name.as_str(),
+            plaintext,
+            expires: record.expires_at.map(exact),
+            overlap_ends,
+            is_successor: predecessor.is_some(),
+            snippets: [
+                environment(product, plaintext),
+                curl(product, plaintext),
+                mcp(product, plaintext),
+            ],
+        }
+    }
+}
+
+fn environment(product: &Product, plaintext: &str) -> Snippet {
+    let text = format!("{}={plaintext}", product.variable());
+    Snippet { id: "env", title: "In a .env file".to_owned(), text }
+}
+
+fn curl(product: &Product, plaintext: &str) -> Snippet {
+    let (title, url) = match &product.example_url {
+        Some(url) => ("With curl", url.as_str()),
+        None => ("With curl, and the URL of what you call", "URL"),
+    };
+    // For a POSIX shell.
+    let url = url.replace('\'', r"'\''");
+    let text = format!("curl -H 'Authorization: Bearer {plaintext}' '{url}'");
+    Snippet { id: "curl", title: title.to_owned(), text }
+}
+
+/// As most clients read it.
+fn mcp(product: &Product, plaintext: &str) -> Snippet {
+    let environment = || HashMap::from([(product.variable(), plaintext)]);
+    let mut title = "For an AI assistant: an MCP server".to_owned();
+    let server = match &product.mcp {
+        McpServer::Url(url) => {
+            let authorization = format!("Bearer {plaintext}");
+            Server::Http { url, headers: HashMap::from([("Authorization", authorization)]) }
+        }
+        McpServer::Command { program, arguments } => {
+            Server::Stdio { command: program, args: arguments, env: environment() }
+        }
+        McpServer::Unknown => {
+            title += ", and the command that starts it";
+            Server::Stdio { command: "COMMAND", args: &[], env: environment() }
+        }
+    };
+    let name = Some(product.word('-')).filter(|name| !name.is_empty());
+    let name = name.unwrap_or_else(|| "api".to_owned());
+    let servers = HashMap::from([("mcpServers", HashMap::from([(name, server)]))]);
+    let text = serde_json::to_string_pretty(&servers).unwrap_or_default();
+    Snippet { id: "mcp", title, text }
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum Server<'a> {
+    Http { url: &'a str, headers: HashMap<&'static str, String> },
+    Stdio { command: &'a str, args: &'a [String], env: HashMap<String, &'a str> },
+}

@@ -1,0 +1,144 @@
+use crate::Scope;
+
+/// What the page tells people of the product that it belongs to.
+///
+/// ```
+/// use api_tokens::management::Product;
+///
+/// # fn product() -> Result<Product, api_tokens::ScopeError> {
+/// Ok(Product::new("Acme")
+///     .home("/")
+///     .sign_in("/sign-in")
+///     .scope("sources:read".parse()?, "List and read the project's sources")
+///     .scope("flows:run".parse()?, "Run the project's flows")
+///     .example_url("https://api.acme.example/v1/sources")
+///     .mcp_url("https://mcp.acme.example/"))
+/// # }
+/// # product().unwrap();
+/// ```
+///
+/// # Defaults
+///
+/// - no name, and no home
+/// - sign-in: none; who is not signed in reads that they are not
+/// - scopes: none, so that people write them as text
+/// - environment variable: the name in capitals and `_API_TOKEN`; without a name, `API_TOKEN`
+/// - example URL and MCP server: placeholders, which people replace
+#[derive(Debug, Clone, Default)]
+pub struct Product {
+    pub(super) name: String,
+    pub(super) home: Option<String>,
+    pub(super) sign_in: Option<String>,
+    pub(super) scopes: Vec<(Scope, String)>,
+    variable: Option<String>,
+    pub(super) example_url: Option<String>,
+    pub(super) mcp: McpServer,
+}
+
+/// How a client reaches the product's MCP server.
+#[derive(Debug, Clone, Default)]
+pub(super) enum McpServer {
+    /// Only its user knows.
+    #[default]
+    Unknown,
+    /// Over HTTP, with the token in `Authorization`.
+    Url(String),
+    /// As a program, with the token in its environment.
+    Command { program: String, arguments: Vec<String> },
+}
+
+impl Product {
+    /// With this name, which is at the top of the page.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+
+    /// Where the name at the top leads to.
+    #[must_use]
+    pub fn home(self, url: impl Into<String>) -> Self {
+        Self { home: Some(url.into()), ..self }
+    }
+
+    /// Where people sign in. Who is not signed in and opens the page is sent there, with the page's
+    /// path in the parameter `return_to`.
+    #[must_use]
+    pub fn sign_in(self, url: impl Into<String>) -> Self {
+        Self { sign_in: Some(url.into()), ..self }
+    }
+
+    /// A scope that people can give to a token, and what it lets a program do, in a few words.
+    /// They are offered in the order in which they are added.
+    #[must_use]
+    pub fn scope(mut self, scope: Scope, explanation: impl Into<String>) -> Self {
+        self.scopes.push((scope, explanation.into()));
+        self
+    }
+
+    /// The environment variable in which programs look for a token.
+    #[must_use]
+    pub fn environment_variable(self, name: impl Into<String>) -> Self {
+        Self { variable: Some(name.into()), ..self }
+    }
+
+    /// A URL of the product's API that answers `GET` with a token, for people to try theirs.
+    #[must_use]
+    pub fn example_url(self, url: impl Into<String>) -> Self {
+        Self { example_url: Some(url.into()), ..self }
+    }
+
+    /// The product's MCP server is at this URL, and takes tokens in `Authorization`.
+    #[must_use]
+    pub fn mcp_url(self, url: impl Into<String>) -> Self {
+        Self { mcp: McpServer::Url(url.into()), ..self }
+    }
+
+    /// The product's MCP server is this program with these arguments, and takes a token from the
+    /// environment variable.
+    #[must_use]
+    pub fn mcp_command<T: Into<String>>(
+        self,
+        program: impl Into<String>,
+        arguments: impl IntoIterator<Item = T>,
+    ) -> Self {
+        let arguments = arguments.into_iter().map(Into::into).collect();
+        Self { mcp: McpServer::Command { program: program.into(), arguments }, ..self }
+    }
+
+    pub(super) fn variable(&self) -> String {
+        self.variable.clone().unwrap_or_else(|| match self.word('_') {
+            word if word.is_empty() => "API_TOKEN".to_owned(),
+            // A variable cannot begin with a digit.
+            word if word.starts_with(|first: char| first.is_ascii_digit()) => {
+                format!("_{}_API_TOKEN", word.to_ascii_uppercase())
+            }
+            word => format!("{}_API_TOKEN", word.to_ascii_uppercase()),
+        })
+    }
+
+    /// The name as one word of lower-case ASCII letters and digits, with `separator` for all else.
+    pub(super) fn word(&self, separator: char) -> String {
+        let words = self.name.split(|character: char| !character.is_ascii_alphanumeric());
+        let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+        words.join(&separator.to_string()).to_ascii_lowercase()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_variable_is_one_that_a_shell_takes() {
+        for (name, variable) in [
+            ("", "API_TOKEN"),
+            ("Acme", "ACME_API_TOKEN"),
+            ("Acme & Söhne 2", "ACME_S_HNE_2_API_TOKEN"),
+            ("→", "API_TOKEN"),
+            ("3D Print", "_3D_PRINT_API_TOKEN"),
+        ] {
+            assert_eq!(Product::new(name).variable(), variable);
+        }
+        assert_eq!(Product::new("Acme").environment_variable("T").variable(), "T");
+    }
+}
