@@ -187,6 +187,7 @@ impl Drop for Service {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    /// One line for each, with its name in lower case.
     pub(crate) headers: String,
     pub(crate) body: String,
 }
@@ -202,7 +203,16 @@ impl Answer {
         }
         let (headers, body) = text.split_once("\n\n").unwrap();
         let status = headers.split_whitespace().nth(1).unwrap().parse().unwrap();
-        Self { status, headers: headers.to_lowercase(), body: body.to_owned() }
+        let headers = headers.lines().skip(1).map(|line| {
+            let (name, value) = line.split_once(':').unwrap();
+            format!("{}:{value}\n", name.to_lowercase())
+        });
+        Self { status, headers: headers.collect(), body: body.to_owned() }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.lines().filter_map(|line| line.split_once(": "));
+        headers.find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
     #[track_caller]
