@@ -3,31 +3,31 @@
 use std::{
     io::{self, BufWriter, Write},
     net::SocketAddr,
-    path::Path,
 };
 
 use api_tokens::Created;
 
 use crate::{
     Failure, MANAGEMENT,
-    admin::ADMIN,
     setup::{FIRST_PROJECT, Files},
     sources::Sources,
     store::{self, Location},
 };
 
 /// The first token is in it, if it was made just now: the one time that anybody sees it. If
-/// printing fails, nobody did: it can be revoked, and another one created.
+/// printing fails, nobody did: it can be revoked, and another one created. The admin's password is
+/// in it when it is new, and later stays in its file.
 pub(crate) fn print(
     address: SocketAddr,
     files: &Files,
     location: Option<&Location>,
     sources: &Sources,
+    new_password: Option<&str>,
     first_token: Option<&Created>,
 ) -> Result<(), Failure> {
     // Not `println!`, which panics if nobody reads.
     let output = BufWriter::new(io::stdout().lock());
-    write(output, address, files, location, sources, first_token)
+    write(output, address, files, location, sources, new_password, first_token)
         .map_err(|error| format!("cannot print to standard output: {error}").into())
 }
 
@@ -37,10 +37,18 @@ fn write(
     files: &Files,
     location: Option<&Location>,
     sources: &Sources,
+    new_password: Option<&str>,
     first_token: Option<&Created>,
 ) -> io::Result<()> {
     let base = format!("http://{address}");
     writeln!(output, "Listening on {base} (Ctrl-C stops)")?;
+    writeln!(output, "API Tokens page: {base}{MANAGEMENT}/projects/{FIRST_PROJECT}/tokens")?;
+    match new_password {
+        Some(password) => writeln!(output, "Sign in with the password: {password}")?,
+        None => {
+            writeln!(output, "Sign in with the password in {}", files.admin_password.display())?;
+        }
+    }
     for (project, folder, count) in sources.summary() {
         writeln!(output, "Sources of project {project}: {count}, from {}", folder.display())?;
     }
@@ -52,10 +60,10 @@ fn write(
         None => writeln!(
             output,
             "The first token was shown when it was made, and is kept nowhere: create another \
-             one as below.\n"
+             one on the page.\n"
         )?,
     }
-    output.write_all(commands_of_admin(&base, &files.admin_password).as_bytes())?;
+    output.write_all(command_of_programs(&base).as_bytes())?;
     output.flush()
 }
 
@@ -81,22 +89,13 @@ The same list in Python (pip install graphor):
     )
 }
 
-fn commands_of_admin(base: &str, admin_password: &Path) -> String {
-    let login = format!("-u \"{ADMIN}:$(cat {})\"", quoted(admin_password));
-    let url = format!("{base}{MANAGEMENT}/api/projects/{FIRST_PROJECT}/tokens");
+fn command_of_programs(base: &str) -> String {
     format!(
-        r#"List, create, rotate and revoke tokens as the admin:
+        r"Programs manage tokens with a token that has the scopes tokens:read and tokens:write, created
+on the page:
 
-    curl {login} {url}
-    curl {login} -H 'Content-Type: application/json' -d '{{"name": "Another token", "scopes": ["sources:read", "flows:run"]}}' {url}
-    curl {login} -H 'Content-Type: application/json' -d '{{"overlap_seconds": 3600}}' {url}/ID/rotate
-    curl {login} -X DELETE {url}/ID
+    curl -H 'Authorization: Bearer TOKEN' {base}{MANAGEMENT}/api/projects/{FIRST_PROJECT}/tokens
 
-"#
+"
     )
-}
-
-/// For a POSIX shell.
-fn quoted(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }

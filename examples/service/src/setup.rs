@@ -9,9 +9,8 @@ use rand::rngs::SysRng;
 use secrecy::ExposeSecret;
 
 use crate::{
-    Failure,
-    admin::{ADMIN, AdminPassword},
-    log, private_files,
+    Failure, log, private_files,
+    sign_in::{ADMIN, SignIn},
     store::{self, Location},
 };
 
@@ -26,7 +25,7 @@ pub(crate) const FIRST_SCOPES: &str = "sources:read flows:run";
 pub(crate) struct Data {
     pub(crate) files: Files,
     pub(crate) key: MasterKey,
-    pub(crate) admin: AdminPassword,
+    pub(crate) sign_in: SignIn,
     pub(crate) store: DynTokenStore,
 }
 
@@ -40,9 +39,9 @@ impl Data {
         let files = Files::in_directory(directory)?;
         private_files::create_directory(&files.directory)?;
         let key = open_key(&files, location.is_none())?;
-        let admin = AdminPassword::open(&files.admin_password)?;
+        let sign_in = SignIn::open(&files.admin_password)?;
         let store = store::open(location, &files.database).await?;
-        Ok(Self { files, key, admin, store })
+        Ok(Self { files, key, sign_in, store })
     }
 }
 

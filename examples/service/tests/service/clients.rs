@@ -135,7 +135,7 @@ fn bad_requests_are_told_what_is_wrong() {
     service.curl("/flows/other", &json, b"").problem(404);
     service.curl("/flows/%ff", &json, b"").problem(400);
     service.get("/flows/search", &token).problem(405);
-    service.get("/", &token).problem(404);
+    service.get("/api", &token).problem(404);
     service.curl("/nothing", &[], b"").problem(404);
 }
 

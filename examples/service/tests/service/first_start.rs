@@ -4,7 +4,7 @@ use std::{fs, process::Stdio, thread, time::Duration};
 
 use serde_json::{Value, json};
 
-use crate::support::{Place, mode, shell};
+use crate::support::{Place, Service, mode, shell};
 
 #[test]
 fn the_printed_commands_work_as_printed() {
@@ -18,29 +18,32 @@ fn the_printed_commands_work_as_printed() {
     let hits: Value = serde_json::from_str(&shell(&service.printed("/flows/search"))).unwrap();
     assert_eq!(hits, json!({"flow": "search", "hits": []}));
 
-    let tokens: Value = serde_json::from_str(&shell(&service.printed("/demo/tokens"))).unwrap();
-    assert_eq!(tokens["tokens"][0]["name"], "First token");
+    let (manager, _) = service.create("demo", &["tokens:read", "tokens:write"]);
+    let list = service.printed("/api/projects/demo/tokens").replace("TOKEN", &manager);
+    let tokens: Value = serde_json::from_str(&shell(&list)).unwrap();
+    assert_eq!(tokens["tokens"][1]["name"], "First token");
+}
 
-    let create = service.greeting.lines().find(|line| line.contains("Another token")).unwrap();
-    let created: Value =
-        serde_json::from_str(&shell(&create.replace("curl ", "curl --silent "))).unwrap();
-    let token = created["token"].as_str().unwrap();
-    assert_eq!(service.get("/api/public/v1/sources", token).file_names().len(), 2);
-    assert_eq!(service.search(token, r#"{"query": "zebra"}"#).file_names(), ["zebra.md"]);
+#[test]
+fn the_page_and_the_way_in_are_printed_first() {
+    let place = Place::new();
+    let file = place.data.join("admin-password");
+    let first = place.start();
+    let lines = |service: &Service| {
+        let lines: Vec<String> = service.greeting.lines().take(3).map(str::to_owned).collect();
+        let page = format!("{}/management/projects/demo/tokens", service.base());
+        assert_eq!(lines[1], format!("API Tokens page: {page}"));
+        lines[2].clone()
+    };
+    let password = fs::read_to_string(&file).unwrap();
+    assert_eq!(lines(&first), format!("Sign in with the password: {}", password.trim()));
+    first.sign_in();
+    first.stop("TERM");
 
-    let id = created["id"].as_str().unwrap();
-    let rotate = service.printed("/ID/rotate").replace("/ID", &format!("/{id}"));
-    let rotated: Value = serde_json::from_str(&shell(&rotate)).unwrap();
-    let successor = rotated["token"].as_str().unwrap();
-    for token in [token, successor] {
-        assert_eq!(service.get("/api/public/v1/sources", token).status, 200);
-    }
-
-    let revoke = service.printed("/tokens/ID").replace("/ID", &format!("/{id}"));
-    let revoked: Value = serde_json::from_str(&shell(&revoke)).unwrap();
-    assert_eq!(revoked["status"], "revoked");
-    service.get("/api/public/v1/sources", token).problem(401);
-    assert_eq!(service.get("/api/public/v1/sources", successor).status, 200);
+    let second = place.start();
+    assert_eq!(lines(&second), format!("Sign in with the password in {}", file.display()));
+    assert!(!second.greeting.contains(password.trim()), "{}", second.greeting);
+    second.sign_in();
 }
 
 #[test]
@@ -54,7 +57,7 @@ fn the_token_is_printed_once_and_stays_valid() {
 
     let second = place.start();
     assert!(!second.greeting.contains("demo_"), "{}", second.greeting);
-    assert!(second.greeting.contains("create another one as below"), "{}", second.greeting);
+    assert!(second.greeting.contains("create another one on the page"), "{}", second.greeting);
     assert_eq!(second.get("/api/public/v1/sources", &token).file_names().len(), 2);
 }
 
@@ -116,7 +119,7 @@ fn a_first_start_that_is_killed_does_no_harm() {
         child.wait().unwrap();
 
         let service = place.start();
-        let token = if service.greeting.contains("create another one as below") {
+        let token = if service.greeting.contains("create another one on the page") {
             service.create("demo", &["sources:read"]).0
         } else {
             service.token()
@@ -129,8 +132,7 @@ fn a_first_start_that_is_killed_does_no_harm() {
 fn without_a_folder_it_serves_the_documents_of_the_repository() {
     let place = Place::new();
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_service"));
-    let service =
-        crate::support::Service::start(command.args(["--port", "0", "--data"]).arg(&place.data));
+    let service = Service::start(command.args(["--port", "0", "--data"]).arg(&place.data));
     let names = service.get("/api/public/v1/sources", &service.token()).file_names();
     assert!(names.contains(&"examples/service/README.md".to_owned()), "{names:?}");
 }

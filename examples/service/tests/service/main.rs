@@ -12,6 +12,7 @@ mod python;
 mod schemathesis;
 mod several;
 mod shutdown;
+mod sign_in;
 mod support;
 mod usage;
 

@@ -1,14 +1,12 @@
 //! What the admin may do, and nobody else.
 
-use std::fs;
-
-use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
 use crate::support::Place;
 
 const SOURCES: &str = "/api/public/v1/sources";
 const TOKENS: &str = "/management/api/projects/demo/tokens";
+const SIGNED_OUT: &str = "sign in, or send an API token: Authorization: Bearer TOKEN";
 
 #[test]
 fn revoked_is_refused_at_once_and_for_good() {
@@ -37,30 +35,24 @@ fn revoked_is_refused_at_once_and_for_good() {
 fn nobody_but_the_admin() {
     let place = Place::new();
     let service = place.start();
-    let password = fs::read_to_string(place.data.join("admin-password")).unwrap();
-    let password = password.trim();
-    let login = |login: &str| service.curl(TOKENS, &["-u", login], b"");
-    assert_eq!(login(&format!("admin:{password}")).status, 200);
+    let password = service.password();
+    let cookie = service.sign_in();
+    let list = |cookie: &str| service.curl(TOKENS, &["-b", cookie], b"");
+    assert_eq!(list(&cookie).status, 200);
+    assert_eq!(list(&format!("other=1; {cookie}")).status, 200);
     for wrong in [
-        "admin:",
-        "admin:wrong",
-        &format!("root:{password}"),
-        &format!("admin:{password}x"),
-        &format!("admin:{}", &password[1..]),
+        "session=",
+        "session=x",
+        &format!("session={password}"),
+        &format!("{cookie}x"),
+        &cookie[..cookie.len() - 1],
+        &cookie.replace("session", "Session"),
     ] {
-        login(wrong).problem(401);
+        assert_eq!(list(wrong).problem(401), SIGNED_OUT, "{wrong}");
     }
-    let encoded = STANDARD.encode(format!("admin:{password}"));
-    let basic = format!("Authorization: Basic {encoded}");
-    let header = |headers: &[&str]| {
-        let arguments: Vec<&str> = headers.iter().flat_map(|header| ["-H", header]).collect();
-        service.curl(TOKENS, &arguments, b"").status
-    };
-    assert_eq!(header(&[&basic]), 200);
-    assert_eq!(header(&[&basic.replace("Basic", "bAsIc")]), 200);
-    assert_eq!(header(&[&format!("{}A", basic.trim_end_matches('='))]), 401);
-    assert_eq!(header(&[&basic.replace("Basic", "Bearer")]), 401);
-    assert_eq!(header(&[&basic, &basic]), 400);
+    for login in [format!("admin:{password}"), format!("admin:{cookie}")] {
+        service.curl(TOKENS, &["-u", &login], b"").problem(401);
+    }
     service.curl(TOKENS, &[], b"").problem(401);
     for (method, action) in [
         ("GET", ""),
@@ -80,6 +72,19 @@ fn nobody_but_the_admin() {
     service.get("/management/api/projects/other/tokens", &all).problem(404);
 
     let (_, log) = service.stop("TERM");
-    assert!(log.contains("refused management: not the admin"), "{log}");
-    assert!(!log.contains(password), "{log}");
+    assert_eq!(log, "stopping\n", "to be signed out is nothing unusual");
+}
+
+/// A browser says of a request that another site makes it.
+#[test]
+fn another_site_changes_nothing_with_the_cookie() {
+    let place = Place::new();
+    let service = place.start();
+    let create = |header: &str| {
+        let body = serde_json::json!({"name": "Test", "scopes": ["sources:read"]});
+        service.manage_with("POST", "demo/tokens", &body, &format!("-H '{header}'"))
+    };
+    create("Origin: https://evil.example").problem(403);
+    create("Sec-Fetch-Site: cross-site").problem(403);
+    assert_eq!(create(&format!("Origin: {}", service.base())).status, 201);
 }

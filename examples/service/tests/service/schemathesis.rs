@@ -12,16 +12,14 @@ const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 
 /// Makes a token for each request, since some requests revoke the one that they come with.
 const HOOKS: &str = r#"
-import base64, json, os, urllib.request
+import json, os, urllib.request
 import schemathesis
-
-LOGIN = base64.b64encode(os.environ["LOGIN"].encode()).decode()
 
 @schemathesis.auth(refresh_interval=None)
 class TokenOfItsOwn:
     def get(self, case, context):
         body = json.dumps({"name": "schemathesis", "scopes": ["*"]}).encode()
-        headers = {"Content-Type": "application/json", "Authorization": "Basic " + LOGIN}
+        headers = {"Content-Type": "application/json", "Cookie": os.environ["COOKIE"]}
         request = urllib.request.Request(os.environ["TOKENS"], body, headers)
         with urllib.request.urlopen(request) as answer:
             return json.load(answer)["token"]
@@ -48,7 +46,6 @@ fn the_service_is_as_it_is_described() {
     let directory = place.data.parent().expect("a parent");
     fs::write(directory.join("hooks.py"), HOOKS).expect("write");
     fs::write(directory.join("schemathesis.toml"), CONFIGURATION).expect("write");
-    let password = fs::read_to_string(place.data.join("admin-password")).expect("read");
     let api = format!("{}/management/api", service.base());
     let program = python.parent().map(|bin| bin.join("schemathesis")).expect("a program");
     let output = run(
@@ -61,7 +58,7 @@ fn the_service_is_as_it_is_described() {
             .env("SCHEMATHESIS_HOOKS", "hooks")
             .env("PYTHONPATH", Path::new("."))
             .env("TOKENS", format!("{api}/projects/demo/tokens"))
-            .env("LOGIN", format!("admin:{}", password.trim())),
+            .env("COOKIE", service.cookie()),
         b"",
     );
     let printed = String::from_utf8_lossy(&output.stdout);

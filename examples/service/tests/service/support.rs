@@ -5,6 +5,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::OnceLock,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -58,13 +59,15 @@ pub(crate) struct Service {
     /// All that it printed when it started.
     pub(crate) greeting: String,
     log: Option<JoinHandle<String>>,
+    cookie: OnceLock<String>,
 }
 
 impl Service {
     #[track_caller]
     pub(crate) fn start(command: &mut Command) -> Self {
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut service = Self { child, greeting: String::new(), log: None };
+        let cookie = OnceLock::new();
+        let mut service = Self { child, greeting: String::new(), log: None, cookie };
         let mut stderr = service.child.stderr.take().unwrap();
         let log = thread::spawn(move || {
             let mut text = String::new();
@@ -75,7 +78,7 @@ impl Service {
         for line in BufReader::new(stdout).lines() {
             service.greeting += &line.unwrap();
             service.greeting.push('\n');
-            if service.greeting.ends_with("/ID\n") {
+            if service.greeting.ends_with("/api/projects/demo/tokens\n") {
                 service.log = Some(log);
                 return service;
             }
@@ -92,6 +95,38 @@ impl Service {
     pub(crate) fn token(&self) -> String {
         let line = self.greeting.lines().find(|line| line.starts_with("    demo_")).expect("shown");
         line.trim().to_owned()
+    }
+
+    /// The admin's password, as it is shown at the first start, or from the file that is named.
+    pub(crate) fn password(&self) -> String {
+        let line = self.greeting.lines().nth(2).unwrap();
+        if let Some(path) = line.strip_prefix("Sign in with the password in ") {
+            return fs::read_to_string(path).unwrap().trim().to_owned();
+        }
+        line.strip_prefix("Sign in with the password: ").expect("shown").to_owned()
+    }
+
+    /// The answer to a form with these fields, which have a new cookie if they are the password.
+    pub(crate) fn submit(&self, path: &str, fields: &[(&str, &str)], cookie: &str) -> Answer {
+        let fields: Vec<String> =
+            fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let fields = fields.iter().flat_map(|field| ["--data-urlencode", field]);
+        let arguments: Vec<&str> = ["-X", "POST", "-b", cookie].into_iter().chain(fields).collect();
+        self.curl(path, &arguments, b"")
+    }
+
+    /// Signs the admin in, once, and returns the cookie.
+    pub(crate) fn cookie(&self) -> &str {
+        self.cookie.get_or_init(|| self.sign_in())
+    }
+
+    /// Signs the admin in and returns the cookie, as `NAME=VALUE`.
+    #[track_caller]
+    pub(crate) fn sign_in(&self) -> String {
+        let answer = self.submit("/sign-in", &[("password", &self.password())], "");
+        assert_eq!(answer.status, 303, "{answer:?}");
+        let cookie = answer.header("set-cookie").expect("a cookie");
+        cookie.split(';').next().unwrap().to_owned()
     }
 
     /// The printed command that ends like this, with `curl`'s progress silenced.
@@ -112,8 +147,7 @@ impl Service {
         self.curl("/flows/search", &arguments, body.as_ref())
     }
 
-    /// A request concerning the tokens of project `demo` as the admin, by the login in the printed
-    /// command; without a body for null.
+    /// A request concerning the tokens of project `demo` as the admin; without a body for null.
     pub(crate) fn manage(&self, method: &str, path: &str, body: &Value) -> Answer {
         self.manage_with(method, &format!("demo/tokens{path}"), body, "")
     }
@@ -126,15 +160,15 @@ impl Service {
         body: &Value,
         arguments: &str,
     ) -> Answer {
-        let command = self.printed("/demo/tokens");
-        let (login, _) = command.split_once(" http://").unwrap();
         let (body, header) = if body.is_null() {
             (String::new(), "")
         } else {
             (body.to_string(), "-H 'Content-Type: application/json' --data-binary @-")
         };
         let command = format!(
-            "{login} --include -X {method} {header} {arguments} '{}/management/api/projects/{path}'",
+            "curl --silent --show-error --include -b {} -X {method} {header} {arguments} \
+             '{}/management/api/projects/{path}'",
+            self.cookie(),
             self.base(),
         );
         Answer::of(&run(Command::new("sh").args(["-c", &command]), body.as_bytes()))
@@ -187,6 +221,7 @@ impl Drop for Service {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    /// One line for each, with its name in lower case.
     pub(crate) headers: String,
     pub(crate) body: String,
 }
@@ -202,7 +237,16 @@ impl Answer {
         }
         let (headers, body) = text.split_once("\n\n").unwrap();
         let status = headers.split_whitespace().nth(1).unwrap().parse().unwrap();
-        Self { status, headers: headers.to_lowercase(), body: body.to_owned() }
+        let headers = headers.lines().skip(1).map(|line| {
+            let (name, value) = line.split_once(':').unwrap();
+            format!("{}:{value}\n", name.to_lowercase())
+        });
+        Self { status, headers: headers.collect(), body: body.to_owned() }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.lines().filter_map(|line| line.split_once(": "));
+        headers.find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
     #[track_caller]
