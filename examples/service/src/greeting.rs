@@ -1,9 +1,6 @@
 //! What is printed when the service starts: where it is, and commands to paste.
 
-use std::{
-    io::{self, BufWriter, Write},
-    net::SocketAddr,
-};
+use std::io::{self, BufWriter, Write};
 
 use api_tokens::Created;
 
@@ -18,7 +15,7 @@ use crate::{
 /// printing fails, nobody did: it can be revoked, and another one created. The admin's password is
 /// in it when it is new, and later stays in its file.
 pub(crate) fn print(
-    address: SocketAddr,
+    base: &str,
     files: &Files,
     location: Option<&Location>,
     sources: &Sources,
@@ -27,20 +24,19 @@ pub(crate) fn print(
 ) -> Result<(), Failure> {
     // Not `println!`, which panics if nobody reads.
     let output = BufWriter::new(io::stdout().lock());
-    write(output, address, files, location, sources, new_password, first_token)
+    write(output, base, files, location, sources, new_password, first_token)
         .map_err(|error| format!("cannot print to standard output: {error}").into())
 }
 
 fn write(
     mut output: impl Write,
-    address: SocketAddr,
+    base: &str,
     files: &Files,
     location: Option<&Location>,
     sources: &Sources,
     new_password: Option<&str>,
     first_token: Option<&Created>,
 ) -> io::Result<()> {
-    let base = format!("http://{address}");
     writeln!(output, "Listening on {base} (Ctrl-C stops)")?;
     writeln!(output, "API Tokens page: {base}{MANAGEMENT}/projects/{FIRST_PROJECT}/tokens")?;
     match new_password {
@@ -55,15 +51,16 @@ fn write(
     writeln!(output, "The key and the admin's password are kept in {}", files.directory.display())?;
     writeln!(output, "Tokens are kept in {}\n", store::described(location, files))?;
     match first_token {
-        Some(created) => output
-            .write_all(commands_with_token(&base, created.token.expose_secret()).as_bytes())?,
+        Some(created) => {
+            output.write_all(commands_with_token(base, created.token.expose_secret()).as_bytes())?
+        }
         None => writeln!(
             output,
             "The first token was shown when it was made, and is kept nowhere: create another \
              one on the page.\n"
         )?,
     }
-    output.write_all(command_of_programs(&base).as_bytes())?;
+    output.write_all(command_of_programs(base).as_bytes())?;
     output.flush()
 }
 

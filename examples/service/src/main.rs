@@ -6,12 +6,13 @@
 //! - `setup.rs` makes the key file and the first token, and opens the store: `store.rs`
 //! - `api.rs` is for clients: which token may do what, in whose project
 //! - the library's own router is for people: create, list, edit, rotate, disable and revoke
-//!   tokens; `sign_in.rs` lets them in, `sessions.rs` knows who is, and `pages.rs` is what they see
-//!   before
+//!   tokens; `admin.rs` tells it who may do so, `sign_in.rs` lets them in, `sessions.rs` knows who
+//!   is, and `pages.rs` is what they see before
 //! - `health.rs` is for whatever starts and stops such processes
 //! - `log.rs` tells the operator why a request was refused
 //! - the rest has nothing to do with tokens
 
+mod admin;
 mod api;
 mod greeting;
 mod health;
@@ -39,13 +40,13 @@ use axum::{Router, http::StatusCode, middleware};
 use clap::Parser;
 use tokio::{net::TcpListener, sync::Notify};
 
-use crate::{problem::Problem, setup::Data, sources::Sources, store::Location};
+use crate::{admin::Admin, problem::Problem, setup::Data, sources::Sources, store::Location};
 
 /// A service with projects, sources and flows, whose clients use API tokens.
 ///
-/// The first start makes a key, a database, a password and a token, and prints commands to try. Sources are
-/// the text documents of a folder; hidden folders, `target` and `node_modules` are left out.
-/// Listens on 127.0.0.1 alone. Ctrl-C stops it.
+/// The first start makes a key, a database, a password and a token, and prints commands to try.
+/// Sources are the text documents of a folder; hidden folders, `target` and `node_modules` are left
+/// out. Listens on 127.0.0.1 alone. Ctrl-C stops it.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// The folder with the sources of project `demo` [default: the documents of this repository]
@@ -103,19 +104,19 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     setup::warn_of_other_keys(&issuer, &data.files).await?;
 
     let first_token = setup::first_token(&issuer).await?;
-    let (address, store) = (listener.local_addr()?, arguments.store.as_ref());
-    let new_password = data.sign_in.new_password();
-    greeting::print(address, &data.files, store, &sources, new_password, first_token.as_ref())?;
+    let base = format!("http://{}", listener.local_addr()?);
+    let (store, sign_in) = (arguments.store.as_ref(), Arc::new(data.sign_in));
+    let new_password = sign_in.new_password();
+    greeting::print(&base, &data.files, store, &sources, new_password, first_token.as_ref())?;
     drop(first_token);
 
-    let sign_in = Arc::new(data.sign_in);
-
+    let admin = Admin::new(Arc::clone(&sign_in), &base)?;
     let app = Router::new()
         .merge(health::routes(verifier.clone()))
         .merge(sign_in::routes(Arc::clone(&sign_in)))
-        .merge(pages::routes(Arc::clone(&sign_in), Arc::clone(&sources)))
+        .merge(pages::routes(sign_in, Arc::clone(&sources)))
         .merge(api::routes(verifier, sources))
-        .nest(MANAGEMENT, management::router(issuer, sign_in))
+        .nest(MANAGEMENT, management::router(issuer, admin))
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "There is nothing at this path"))
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This path does not take this method")

@@ -9,8 +9,10 @@ use rand::rngs::SysRng;
 use secrecy::ExposeSecret;
 
 use crate::{
-    Failure, log, private_files,
-    sign_in::{ADMIN, SignIn},
+    Failure,
+    admin::ADMIN,
+    log, private_files,
+    sign_in::SignIn,
     store::{self, Location},
 };
 

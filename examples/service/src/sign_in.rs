@@ -1,19 +1,15 @@
-//! Who may manage tokens: here one admin, who signs in with a password. A product has a sign-in
-//! of its own, and of all this needs [`Access`] alone.
+//! One admin signs in with a password. A product has a sign-in of its own.
 
 use std::{fs, path::Path, sync::Arc};
 
-use api_tokens::{
-    Clock, Principal, Project, SystemClock,
-    management::{Access, AccessError, Grant},
-};
+use api_tokens::{Clock, SystemClock};
 use axum::{
     Form, Router,
     extract::{
         Query, State,
         rejection::{FormRejection, QueryRejection},
     },
-    http::{StatusCode, request::Parts},
+    http::StatusCode,
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
@@ -32,14 +28,10 @@ use crate::{
     sessions::{LIFETIME, Sessions},
 };
 
-/// The admin's name in records.
-pub(crate) const ADMIN: &str = "admin";
-
 /// The cookie with the secret of a session.
 const COOKIE: &str = "session";
 
 pub(crate) struct SignIn {
-    admin: Principal,
     password: SecretString,
     is_new: bool,
     sessions: Sessions,
@@ -58,8 +50,7 @@ impl SignIn {
         if password.is_empty() {
             return Err(format!("{} is empty: remove it to get a new one", path.display()).into());
         }
-        let (admin, password) = (ADMIN.parse()?, password.into());
-        Ok(Self { admin, password, is_new, sessions: Sessions::default() })
+        Ok(Self { password: password.into(), is_new, sessions: Sessions::default() })
     }
 
     /// The password, if it was made just now.
@@ -76,16 +67,6 @@ impl SignIn {
     fn is_password(&self, text: &SecretString) -> bool {
         let text = text.expose_secret().trim();
         text.as_bytes().ct_eq(self.password.expose_secret().as_bytes()).into()
-    }
-}
-
-/// The admin may manage the tokens of all projects, and nobody else of any.
-impl Access for SignIn {
-    async fn grant(&self, request: &Parts, _project: &Project) -> Result<Grant, AccessError> {
-        if self.is_signed_in(&CookieJar::from_headers(&request.headers)) {
-            return Ok(Grant::write(self.admin.clone()));
-        }
-        Err(AccessError::SignedOut)
     }
 }
 
