@@ -52,7 +52,8 @@ fn write(
     writeln!(output, "Tokens are kept in {}\n", store::described(location, files))?;
     match first_token {
         Some(created) => {
-            output.write_all(commands_with_token(base, created.token.expose_secret()).as_bytes())?
+            let commands = commands_with_token(base, created.token.expose_secret());
+            output.write_all(commands.as_bytes())?;
         }
         None => writeln!(
             output,
