@@ -100,13 +100,19 @@ impl Problem {
         }
     }
 
-    /// What is wrong, in a sentence without a full stop.
+    /// What is wrong, as a sentence without its full stop.
     pub(super) fn sentence(&self) -> String {
-        let detail = match self {
-            Self::Own(own) => own.detail.clone(),
-            Self::Refused(refused) => refused.answer().detail().into_owned(),
+        let own = match self {
+            Self::Own(own) => own,
+            Self::Refused(refused) => return refused.answer().detail().into_owned(),
         };
-        let mut characters = detail.chars();
+        let of_field = own.field.and_then(|name| Some((name, own.detail.strip_prefix(name)?)));
+        let text = match of_field {
+            Some(("expires_at", problem)) => format!("the expiry{problem}"),
+            Some((name, problem)) => format!("the {}{problem}", name.replace('_', " ")),
+            None => own.detail.clone(),
+        };
+        let mut characters = text.chars();
         let first = characters.next().map(char::to_uppercase);
         first.into_iter().flatten().chain(characters).collect()
     }

@@ -41,28 +41,30 @@ const fn only_read(error: &'static str) -> Expected {
     [None, Some((403, error))]
 }
 
+/// Who asks for which project.
+const CALLERS: [(&str, &str, Expected); 14] = [
+    // People.
+    ("nobody", "acme", refused(401, "signed_out")),
+    ("ann", "acme", DONE),
+    ("ann", "elsewhere", refused(404, "not_found")),
+    ("vic", "acme", only_read("read_only")),
+    ("vic", "beta", refused(404, "not_found")),
+    ("stranger", "acme", refused(404, "not_found")),
+    ("oscar", "acme", refused(503, "unavailable")),
+    // Tokens, by their project and scopes.
+    ("token acme tokens:*", "acme", DONE),
+    ("token acme *", "acme", DONE),
+    ("token acme tokens:read", "acme", only_read("insufficient_scope")),
+    ("token acme sources:read", "acme", refused(403, "insufficient_scope")),
+    ("token beta tokens:*", "acme", refused(404, "not_found")),
+    ("revoked acme tokens:*", "acme", refused(401, "invalid_token")),
+    ("forged acme tokens:*", "acme", refused(401, "invalid_token")),
+];
+
 #[tokio::test]
 async fn who_may_do_what() {
-    let callers = [
-        // People.
-        ("nobody", "acme", refused(401, "signed_out")),
-        ("ann", "acme", DONE),
-        ("ann", "elsewhere", refused(404, "not_found")),
-        ("vic", "acme", only_read("read_only")),
-        ("vic", "beta", refused(404, "not_found")),
-        ("stranger", "acme", refused(404, "not_found")),
-        ("oscar", "acme", refused(503, "unavailable")),
-        // Tokens, by their project and scopes.
-        ("token acme tokens:*", "acme", DONE),
-        ("token acme *", "acme", DONE),
-        ("token acme tokens:read", "acme", only_read("insufficient_scope")),
-        ("token acme sources:read", "acme", refused(403, "insufficient_scope")),
-        ("token beta tokens:*", "acme", refused(404, "not_found")),
-        ("revoked acme tokens:*", "acme", refused(401, "invalid_token")),
-        ("forged acme tokens:*", "acme", refused(401, "invalid_token")),
-    ];
     for (method, route) in ROUTES {
-        for (caller, project, expected) in callers {
+        for (caller, project, expected) in CALLERS {
             // Anew, so that no request depends on those before.
             let product = Product::new();
             let target = product.token("acme", "").await.record.id;
@@ -91,6 +93,57 @@ async fn who_may_do_what() {
                 }
                 None => assert!(answer.status.is_success(), "{what}"),
             }
+        }
+    }
+}
+
+/// All routes of the page that concern a project.
+const PAGES: [(&str, &str); 12] = [
+    ("GET", "/tokens"),
+    ("POST", "/tokens"),
+    ("GET", "/tokens/new"),
+    ("GET", "/tokens/{}"),
+    ("POST", "/tokens/{}/disable"),
+    ("POST", "/tokens/{}/enable"),
+    ("GET", "/tokens/{}/rotate"),
+    ("POST", "/tokens/{}/rotate"),
+    ("POST", "/tokens/{}/rotation/finish"),
+    ("POST", "/tokens/{}/rotation/cancel"),
+    ("GET", "/tokens/{}/revoke"),
+    ("POST", "/tokens/{}/revoke"),
+];
+
+/// The same on the page, where some questions are asked only of who can say yes.
+#[tokio::test]
+async fn who_may_do_what_on_the_page() {
+    for (method, route) in PAGES {
+        for (caller, project, [reading, writing]) in CALLERS {
+            let product = Product::new();
+            let target = product.token("acme", "").await.record.id;
+            let path = route.replace("{}", target.as_str());
+            let path = format!("/settings/projects/{project}{path}");
+            let call = as_caller(&product, caller, Call::new(method, &path)).await;
+            let before = versions(&product).await;
+            let form = "name=new&scope=sources:read&lifetime=never&key=1&overlap=24";
+            let request = if method == "GET" { call.text("") } else { call.form(form) };
+            let answer = product.send(request).await;
+            let what = format!("{method} {route} of {project} by {caller}: {answer:?}");
+            let is_question = ["/new", "/rotate", "/revoke"].iter().any(|it| route.ends_with(it));
+            let expected = if method == "GET" && !is_question { reading } else { writing };
+            match expected.map_or(200, |(status, _)| status) {
+                200 if route.contains("/rotation") => assert_eq!(answer.status, 409, "{what}"),
+                // A token gives away what it has itself.
+                200 if caller == "token acme tokens:*" && (method, route) == PAGES[1] => {
+                    assert_eq!(answer.status, 403, "{what}");
+                }
+                200 => assert!(answer.status.as_u16() < 400, "{what}"),
+                status => {
+                    assert_eq!(answer.status, status, "{what}");
+                    assert_eq!(versions(&product).await, before, "{what}");
+                    assert!(!answer.body.contains(target.as_str()) || project == "acme", "{what}");
+                }
+            }
+            answer.page();
         }
     }
 }

@@ -1,9 +1,11 @@
-//! The management API, mounted as a product mounts it.
+//! The management API and page, mounted as a product mounts it.
 
 mod access;
 mod document;
 mod edits;
 mod errors;
+mod page;
+mod page_forms;
 mod presented;
 mod revocations;
 mod rotation;

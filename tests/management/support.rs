@@ -43,6 +43,12 @@ impl Access for Team {
     fn client_address(&self, _: &Parts) -> Option<IpAddr> {
         Some(IpAddr::from([192, 0, 2, 7]))
     }
+
+    fn product(&self) -> management::Product {
+        management::Product::new("Acme")
+            .scope("sources:read".parse().expect("a scope"), "Read <the> sources")
+            .scope("flows:run".parse().expect("a scope"), "Run flows")
+    }
 }
 
 pub(crate) struct Product {
@@ -76,11 +82,7 @@ impl Product {
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.app.clone().oneshot(request).await.expect("an answer");
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = to_bytes(response.into_body(), usize::MAX).await.expect("a body");
-        let body = String::from_utf8(body.to_vec()).expect("UTF-8");
-        Answer { status, headers, body }
+        Answer::from(self.app.clone(), request).await
     }
 
     /// A request of Ann's; without a body for null.
@@ -90,6 +92,25 @@ impl Product {
 
     pub(crate) async fn list(&self, parameters: &str) -> Value {
         self.ann("GET", &format!("{TOKENS}{parameters}"), Value::Null).await.ok(200)
+    }
+}
+
+/// A page of Ann's project.
+pub(crate) const PAGE: &str = "/settings/projects/acme/tokens";
+
+impl Product {
+    /// A page, as Ann sees it.
+    pub(crate) async fn page(&self, path: &str) -> Answer {
+        let answer = self.send(Call::new("GET", path).field("x-user", "ann").text("")).await;
+        answer.page();
+        answer
+    }
+
+    /// What a form of Ann's is answered with.
+    pub(crate) async fn post(&self, path: &str, form: &str) -> Answer {
+        let answer = self.send(Call::new("POST", path).field("x-user", "ann").form(form)).await;
+        answer.page();
+        answer
     }
 }
 
@@ -134,6 +155,19 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// That of a router below `/settings`.
+    pub(crate) async fn of(router: Router, request: Request<Body>) -> Self {
+        Self::from(Router::new().nest("/settings", router), request).await
+    }
+
+    async fn from(app: Router, request: Request<Body>) -> Self {
+        let response = app.oneshot(request).await.expect("an answer");
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = to_bytes(response.into_body(), usize::MAX).await.expect("a body");
+        let body = String::from_utf8(body.to_vec()).expect("UTF-8");
+        Self { status, headers, body }
+    }
+
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
@@ -145,6 +179,52 @@ impl Answer {
         assert_eq!(self.headers["cache-control"], "no-store", "{self:?}");
         assert_eq!(self.headers["content-type"], "application/json", "{self:?}");
         self.json()
+    }
+
+    /// Checks that this is for a browser, which is to keep and to load nothing.
+    #[track_caller]
+    pub(crate) fn page(&self) {
+        let field = |name: &str| self.headers.get(name).map(|value| value.to_str().expect("text"));
+        if self.status != 303 {
+            assert_eq!(field("content-type"), Some("text/html; charset=utf-8"), "{self:?}");
+            assert!(self.body.starts_with("<!DOCTYPE html>\n"), "{self:?}");
+            assert!(self.body.ends_with("</html>"), "{self:?}");
+        }
+        assert_eq!(field("cache-control"), Some("no-store"), "{self:?}");
+        assert_eq!(field("referrer-policy"), Some("same-origin"), "{self:?}");
+        assert_eq!(field("x-content-type-options"), Some("nosniff"), "{self:?}");
+        assert_eq!(field("cross-origin-opener-policy"), Some("same-origin"), "{self:?}");
+        assert_eq!(
+            field("content-security-policy"),
+            Some(
+                "default-src 'none'; script-src 'self'; style-src 'self'; form-action 'self'; \
+                 base-uri 'none'; frame-ancestors 'none'"
+            ),
+            "{self:?}"
+        );
+        // Nothing that the policy would not let run, beside the values of attributes.
+        for tag in self.body.split('<').filter_map(|tag| tag.split('>').next()) {
+            let outside: String = tag.split('"').step_by(2).collect();
+            for inline in [" on", "style="] {
+                assert!(!outside.contains(inline), "{tag}: {self:?}");
+            }
+            assert!(!tag.contains("=\"javascript:"), "{tag}: {self:?}");
+            assert!(!tag.starts_with("style") && tag != "script", "{tag}: {self:?}");
+        }
+    }
+
+    /// Where the browser is sent.
+    #[track_caller]
+    pub(crate) fn location(&self) -> &str {
+        assert_eq!(self.status, 303, "{self:?}");
+        self.headers["location"].to_str().expect("text")
+    }
+
+    /// What stands between two texts, for the first time.
+    #[track_caller]
+    pub(crate) fn between(&self, start: &str, end: &str) -> &str {
+        let rest = self.body.split_once(start).unwrap_or_else(|| panic!("{start}: {self:?}")).1;
+        rest.split_once(end).unwrap_or_else(|| panic!("{end}: {self:?}")).0
     }
 
     /// The members `error` and `field` (empty for none) of a problem, which is one in all respects.

@@ -234,10 +234,11 @@ fn policy_lifetime(policy: LifetimePolicy) -> Option<SignedDuration> {
     let is_one_of_the_days = |lifetime: &SignedDuration| {
         days(policy).any(|days| SignedDuration::from_hours(24 * i64::from(days)) == *lifetime)
     };
-    match policy.default {
-        Some(lifetime) => Some(lifetime).filter(|lifetime| !is_one_of_the_days(lifetime)),
-        None => policy.max.filter(|_| days(policy).next().is_none()),
+    match (policy.default, policy.max) {
+        (Some(default), max) => Some(max.map_or(default, |max| max.min(default))),
+        (None, max) => max.filter(|_| days(policy).next().is_none()),
     }
+    .filter(|lifetime| !is_one_of_the_days(lifetime))
 }
 
 /// The policy's default, and else as long as the days offer: a token without an end is to be
