@@ -1,4 +1,4 @@
-//! What the management API costs where a project has 100,000 tokens, in SQLite on disk: from the
+//! What the management API and page cost where a project has 100,000 tokens, in SQLite on disk: from the
 //! request to the whole answer, without the network.
 
 #[path = "../tests/util/mod.rs"]
@@ -49,14 +49,18 @@ fn lists(criterion: &mut Criterion) {
     let app = Router::new().nest("/settings", management::router(Issuer::new(&verifier), Ann));
     let mut group = criterion.benchmark_group("list 50 of 100,000");
     group.sample_size(10);
-    for (name, parameters) in [
-        ("the newest", "limit=50"),
-        ("those that are active", "limit=50&status=active"),
-        ("one by its name, which is none", "limit=50&name=*x*"),
-        ("of an owner's 10,000, by name", "limit=50&owner=ben&sort=name"),
-        ("of an owner's 10,000, by last use", "limit=50&owner=ben&sort=last_used"),
+    for (name, path) in [
+        ("the newest", "api/projects/acme/tokens?limit=50"),
+        ("those that are active", "api/projects/acme/tokens?limit=50&status=active"),
+        ("one by its name, which is none", "api/projects/acme/tokens?limit=50&name=*x*"),
+        ("of an owner's 10,000, by name", "api/projects/acme/tokens?limit=50&owner=ben&sort=name"),
+        (
+            "of an owner's 10,000, by last use",
+            "api/projects/acme/tokens?limit=50&owner=ben&sort=last_used",
+        ),
+        ("the page", "projects/acme/tokens"),
     ] {
-        let path = format!("/settings/api/projects/acme/tokens?{parameters}");
+        let path = format!("/settings/{path}");
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 let request = Request::get(&path).body(Body::empty()).expect("a request");

@@ -240,8 +240,9 @@ impl<S: TokenStore> Issuer<S> {
         let limits = self.shared().limits(Some(actor)).await?;
         let now = self.now();
         let filter = selection.filter(limits.project());
-        // One more than asked for tells whether there is a next page.
-        let batch = if selection.is_indexed() { limit.saturating_add(1) } else { Page::MAX_LIMIT };
+        // One more than asked for tells whether there is a next page. Where many do not match, it
+        // goes on in greater steps.
+        let mut batch = limit.saturating_add(1);
         let mut records: Vec<TokenRecord> = Vec::new();
         loop {
             let mut read = self.shared().store.list(&filter, after.as_ref(), batch).await?;
@@ -263,6 +264,7 @@ impl<S: TokenStore> Issuer<S> {
             if complete {
                 return Ok((records, None));
             }
+            batch = Page::MAX_LIMIT;
         }
     }
 

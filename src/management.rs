@@ -1,4 +1,5 @@
-//! The management API: what a product mounts so that its people and programs manage tokens.
+//! The API Tokens page, and the API beside it: what a product mounts so that its people and programs
+//! manage tokens.
 //!
 //! One router, for [axum] 0.8, mounted under any path but `/` with
 //! [`nest`](::axum::Router::nest). The host says who the people are ([`Access`]), by its own
@@ -31,7 +32,30 @@
 //!     Router::new().nest("/settings", management::router(Issuer::new(&verifier), Team));
 //! ```
 //!
-//! # Routes
+//! The page of a project is then at `/settings/projects/acme/tokens`.
+//!
+//! # The page
+//!
+//! Its tokens: searched by name or id, filtered by status, sorted, 50 on a page. People with
+//! [`Grant::write`] create a token, which is shown once with what to paste where; rotate one with an
+//! overlap and follow how far that has come; disable, enable and delete. Deleting is revoking: the
+//! row leaves the list of what is in use, and its record stays. What the page says of the product,
+//! such as which scopes there are and what they are for, is [`Access::product`].
+//!
+//! It is plain HTML, with one stylesheet and one script of its own, nothing of another host and
+//! nothing inline: it works without the script, except for *Copy*, and for the question before
+//! somebody leaves with a token uncopied. Each dialog is a page of its own. A light and a dark look
+//! follow the browser.
+//!
+//! - Everything but stylesheet and script is `no-store`, with a `Content-Security-Policy` that lets
+//!   nothing else run or load, and no other site frame it.
+//! - A plaintext is in the answer to the `POST` that made it and in no other: not in a URL, nor in
+//!   the history, nor in what the browser keeps for its button *Back*. Who looks for a token by
+//!   pasting it is shown which one it is: the form is posted, and its answer is a URL with the id.
+//! - Whoever sends a form twice has one token, as with an `Idempotency-Key`: each form has its own.
+//! - Who is not signed in is sent to [`Product::sign_in`], if it is set.
+//!
+//! # Routes of the API
 //!
 //! Below the path at which the router is mounted. `api/openapi.json` describes them all to whoever
 //! asks, in OpenAPI 3.1.
@@ -50,7 +74,7 @@
 //! | `POST api/introspect` | RFC 7662: of the presented token itself, or with `tokens:read` of any in its project |
 //! | `POST api/revoke` | RFC 7009: whoever has a token may revoke it |
 //!
-//! # What every answer has in common
+//! # What every answer of the API has in common
 //!
 //! - Errors are `application/problem+json` (RFC 9457) with the additional members `error`, a word
 //!   for programs, and where a field is at fault, `field`. The document lists the words. What cannot

@@ -71,12 +71,6 @@ impl Selection {
         self.never_used || self.unused_since.is_some()
     }
 
-    /// Whether the store's filter says it all.
-    pub(super) fn is_indexed(&self) -> bool {
-        let Self { project, owner, .. } = self.clone();
-        *self == Self { project, owner, ..Self::default() }
-    }
-
     /// All but what depends on usage.
     pub(super) fn matches(
         &self,

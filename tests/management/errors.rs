@@ -1,15 +1,14 @@
 //! What is refused, and how that is told.
 
-#[path = "../http_support/broken_store.rs"]
-mod broken_store;
-
 use api_tokens::{Issuer, Keyring, Verifier, management, prefix};
 use axum::Router;
-use broken_store::BrokenStore;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::support::{Call, Product, TOKENS, Team};
+use super::{
+    broken_store::BrokenStore,
+    support::{Call, Product, TOKENS, Team},
+};
 
 #[tokio::test]
 async fn refused_fields_are_named_and_not_repeated() {

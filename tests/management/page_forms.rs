@@ -1,19 +1,16 @@
 //! The forms of the page: create and rotate, and the one answer that has a plaintext.
 
-#[path = "../http_support/broken_store.rs"]
-mod broken_store;
-#[path = "../http_support/unlisted_store.rs"]
-mod unlisted_store;
-
 use api_tokens::{Issuer, Keyring, LifetimePolicy, TokenStore, Verifier, management, prefix};
 use axum::{body::Body, http::Request};
-use broken_store::BrokenStore;
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use serde_json::Value;
-use unlisted_store::UnlistedStore;
 
-use super::support::{Answer, Call, PAGE, Product, TOKENS, Team};
+use super::{
+    broken_store::BrokenStore,
+    support::{Answer, Call, PAGE, Product, TOKENS, Team},
+    unlisted_store::UnlistedStore,
+};
 
 const FORM: &str = "name=Production+REST+API&scope=sources%3Aread&lifetime=30&expires_on=";
 
