@@ -104,7 +104,7 @@ pub(super) async fn create<S: TokenStore, A: Access>(
     match filled.create(&management, &caller).await {
         Ok(Created { token, record }) => {
             let shown = Shown::new(&token, &record, None, &management.product, &place);
-            dialog(StatusCode::CREATED, &shown, &management, &place, &caller).await
+            dialog(StatusCode::CREATED, "New token", &shown, &management, &place, &caller).await
         }
         Err(problem) => filled.show(Some(&problem), &management, &place, &caller).await,
     }
@@ -174,7 +174,7 @@ impl Filled {
             problem,
         };
         let status = problem.map_or(StatusCode::OK, Problem::status);
-        dialog(status, &form, management, place, caller).await
+        dialog(status, "Create New Token", &form, management, place, caller).await
     }
 
     /// The product's scopes, as far as the person can give them.

@@ -27,8 +27,14 @@ pub(super) struct Document<'a> {
     pub(super) list: Result<List, Problem>,
     /// The name of a token that was revoked just now.
     pub(super) notice: Option<String>,
-    /// As HTML.
-    pub(super) dialog: Option<String>,
+    pub(super) dialog: Option<Dialog>,
+}
+
+/// What is before the list.
+pub(super) struct Dialog {
+    title: String,
+    /// Made by another template, which escapes what is in it.
+    html: String,
 }
 
 impl<'a> Document<'a> {
@@ -99,6 +105,7 @@ pub(super) fn respond(status: StatusCode, document: &impl Template) -> Response 
 /// copy of a plaintext.
 pub(super) async fn dialog<S: TokenStore, A: Access>(
     status: StatusCode,
+    title: impl Into<String>,
     dialog: &impl Template,
     management: &Management<S, A>,
     place: &Place,
@@ -106,5 +113,7 @@ pub(super) async fn dialog<S: TokenStore, A: Access>(
 ) -> Response {
     let list = List::read(management, caller, &place.query).await;
     let document = Document::new(&management.product, place, caller, list);
-    respond(status, &Document { dialog: dialog.render().ok(), ..document })
+    let html = dialog.render().ok();
+    let dialog = html.map(|html| Dialog { title: title.into(), html });
+    respond(status, &Document { dialog, ..document })
 }

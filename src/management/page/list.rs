@@ -28,6 +28,9 @@ use crate::{
 /// How many tokens are on one page.
 const LIMIT: usize = 50;
 
+/// Of what is searched for, in characters: it is compared with many names.
+const MAX_SEARCH: usize = 200;
+
 /// How the list is looked at. What makes no sense is left out: a page for people has no use for an
 /// error.
 #[derive(Clone, Default)]
@@ -55,7 +58,7 @@ impl Query {
         let mut query = Self::default();
         for (name, value) in form_urlencoded::parse(text.as_bytes()) {
             match &*name {
-                "search" => query.search = String::from(value.trim()),
+                "search" => query.search = value.trim().chars().take(MAX_SEARCH).collect(),
                 "status" => query.which = Which::of(&value),
                 "sort" => query.order = word(&value).unwrap_or_default(),
                 "after" => query.after = Some(value.into_owned()),
@@ -332,7 +335,7 @@ fn searched(text: &str, prefix: &Prefix) -> String {
         let id: TokenId = rest.get(..TokenId::LEN)?.parse().ok()?;
         Some(id.to_string())
     });
-    id.unwrap_or_else(|| text.to_owned())
+    id.unwrap_or_else(|| text.chars().take(MAX_SEARCH).collect())
 }
 
 #[cfg(test)]
@@ -353,6 +356,7 @@ mod tests {
             ("acme_live_server".to_owned(), "acme_live_server"),
             ("acme_live_üüüüüüüüüüüüüüüü".to_owned(), "acme_live_üüüüüüüüüüüüüüüü"),
             (String::new(), ""),
+            ("x".repeat(201), &"x".repeat(200)),
         ] {
             assert_eq!(searched(&text, &prefix), search);
         }

@@ -64,5 +64,6 @@ async fn show<S: TokenStore, A: Access>(
     let (row, last_use) = seen(management, caller, id).await?;
     let status = problem.map_or(StatusCode::OK, Problem::status);
     let question = Dialog { place, row, last_use, reason, problem };
-    Ok(dialog(status, &question, management, place, caller).await)
+    let title = format!("Delete {}", question.row.name);
+    Ok(dialog(status, title, &question, management, place, caller).await)
 }

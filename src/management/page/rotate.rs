@@ -70,7 +70,7 @@ pub(super) async fn rotate<S: TokenStore, A: Access>(
         Ok(Rotated { token, record, predecessor }) => {
             let before = Some((&predecessor, management.issuer.now()));
             let shown = Shown::new(&token, &record, before, &management.product, &place);
-            Ok(dialog(StatusCode::CREATED, &shown, &management, &place, &caller).await)
+            Ok(dialog(StatusCode::CREATED, "New token", &shown, &management, &place, &caller).await)
         }
         Err(problem) => filled.show(id, Some(&problem), &management, &place, &caller).await,
     }
@@ -115,6 +115,7 @@ impl Filled {
             problem,
         };
         let status = problem.map_or(StatusCode::OK, Problem::status);
-        Ok(dialog(status, &form, management, place, caller).await)
+        let title = format!("Rotate {}", form.row.name);
+        Ok(dialog(status, title, &form, management, place, caller).await)
     }
 }

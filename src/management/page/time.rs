@@ -87,7 +87,7 @@ mod tests {
             (-23 * 3600 - 1800, "1 day ago"),
             (-30 * 86400, "30 days ago"),
             (-31 * 86400, "1 month ago"),
-            (-350 * 86400, "1 year ago"),
+            (-351 * 86400, "1 year ago"),
             (-800 * 86400, "2 years ago"),
             (0, "just now"),
             (1, "in a moment"),

@@ -138,7 +138,8 @@ pub(super) async fn show<S: TokenStore, A: Access>(
         can_be_enabled: record.disabled && state.allows(Operation::Enable),
         row: Row::new(record, usage, now),
     };
-    Ok(dialog(StatusCode::OK, &token, &management, &place, &caller).await)
+    let title = token.row.name.clone();
+    Ok(dialog(StatusCode::OK, title, &token, &management, &place, &caller).await)
 }
 
 pub(super) async fn disable<S: TokenStore, A: Access>(
