@@ -97,7 +97,7 @@ mod tests {
         ] {
             assert_eq!(relative(now + SignedDuration::from_secs(seconds), now), text, "{seconds}");
         }
-        assert_eq!(relative(Timestamp::MIN, Timestamp::MAX), "19998 years ago");
+        assert_eq!(relative(Timestamp::MIN, Timestamp::MAX), "19999 years ago");
         assert_eq!(
             Moment { at: now, now }.to_string(),
             "<time datetime=\"2026-11-25T17:00:00Z\" title=\"2026-11-25 17:00:00 UTC\">just \
