@@ -10,6 +10,7 @@ mod document;
 mod form;
 mod list;
 mod place;
+mod query;
 mod revoke;
 mod rotate;
 mod shown;

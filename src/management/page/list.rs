@@ -1,169 +1,23 @@
-//! The tokens of a project, and which of them, in which order.
-
-use core::fmt;
+//! The tokens of a project, as rows.
 
 use ::axum::{Extension, extract::State, http::StatusCode, response::Response};
-use form_urlencoded::Serializer;
 use jiff::{SignedDuration, Timestamp};
-use serde::de::{DeserializeOwned, IntoDeserializer, value};
 
 use super::{
-    super::{
-        Access, Managed, Management,
-        caller::Caller,
-        problem::Problem,
-        sort::{self, Order},
-    },
+    super::{Access, Managed, Management, caller::Caller, problem::Problem, sort},
     document::{Document, respond},
     form::Form,
     place::Place,
+    query::Query,
     see_other,
     time::Moment,
 };
 use crate::{
-    Prefix, Selection, State as TokenState, Status, TokenId, TokenRecord, TokenStore, Usage,
-    transition::Operation,
+    State as TokenState, Status, TokenId, TokenRecord, TokenStore, Usage, transition::Operation,
 };
 
 /// How many tokens are on one page.
 const LIMIT: usize = 50;
-
-/// Of what is searched for, in characters: it is compared with many names.
-const MAX_SEARCH: usize = 200;
-
-/// How the list is looked at. What makes no sense is left out: a page for people has no use for an
-/// error.
-#[derive(Clone, Default)]
-pub(super) struct Query {
-    pub(super) search: String,
-    pub(super) which: Which,
-    pub(super) order: Order,
-    pub(super) after: Option<String>,
-    /// The token that was revoked just now.
-    pub(super) revoked: Option<TokenId>,
-}
-
-/// Of which status the tokens are.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Which {
-    /// Nothing has ended them.
-    #[default]
-    Living,
-    Only(Status),
-    All,
-}
-
-impl Query {
-    pub(super) fn of(text: &str) -> Self {
-        let mut query = Self::default();
-        for (name, value) in form_urlencoded::parse(text.as_bytes()) {
-            match &*name {
-                "search" => query.search = value.trim().chars().take(MAX_SEARCH).collect(),
-                "status" => query.which = Which::of(&value),
-                "sort" => query.order = word(&value).unwrap_or_default(),
-                "after" => query.after = Some(value.into_owned()),
-                "revoked" => query.revoked = value.parse().ok(),
-                _ => {}
-            }
-        }
-        query
-    }
-
-    fn is_everything(&self) -> bool {
-        self.search.is_empty() && self.which == Which::Living && self.after.is_none()
-    }
-}
-
-/// As in a URL, without what is as it is anyway.
-impl fmt::Display for Query {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { search, which, order, after, revoked } = self;
-        let mut query = Serializer::new(String::new());
-        if !search.is_empty() {
-            query.append_pair("search", search);
-        }
-        if *which != Which::default() {
-            query.append_pair("status", which.as_str());
-        }
-        if *order != Order::default() {
-            query.append_pair("sort", order.as_str());
-        }
-        if let Some(after) = after {
-            query.append_pair("after", after);
-        }
-        if let Some(revoked) = revoked {
-            query.append_pair("revoked", revoked.as_str());
-        }
-        f.write_str(&query.finish())
-    }
-}
-
-impl Which {
-    fn of(text: &str) -> Self {
-        match text {
-            "all" => Self::All,
-            text => word(text).map_or(Self::Living, Self::Only),
-        }
-    }
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Living => "",
-            Self::Only(status) => status.as_str(),
-            Self::All => "all",
-        }
-    }
-}
-
-/// One of the words of an enumeration.
-fn word<T: DeserializeOwned>(text: &str) -> Option<T> {
-    let deserializer: value::StrDeserializer<'_, value::Error> = text.into_deserializer();
-    T::deserialize(deserializer).ok()
-}
-
-/// Which is what in a field with fixed choices.
-pub(super) struct Choice {
-    pub(super) value: &'static str,
-    pub(super) text: &'static str,
-    pub(super) is_chosen: bool,
-}
-
-impl Query {
-    pub(super) fn statuses(&self) -> Vec<Choice> {
-        let choices = [
-            (Which::Living, "In use"),
-            (Which::Only(Status::Active), "Active"),
-            (Which::Only(Status::NotYetValid), "Not yet valid"),
-            (Which::Only(Status::Disabled), "Disabled"),
-            (Which::Only(Status::Expired), "Expired"),
-            (Which::Only(Status::RotatedOut), "Rotated out"),
-            (Which::Only(Status::Revoked), "Revoked"),
-            (Which::All, "All"),
-        ];
-        let choice = |(which, text): (Which, _)| Choice {
-            value: which.as_str(),
-            text,
-            is_chosen: which == self.which,
-        };
-        choices.map(choice).into()
-    }
-
-    pub(super) fn orders(&self) -> Vec<Choice> {
-        let choices = [
-            (Order::Newest, "Newest first"),
-            (Order::Oldest, "Oldest first"),
-            (Order::Name, "By name"),
-            (Order::LastUsed, "Last used first"),
-            (Order::EndsFirst, "First to expire"),
-        ];
-        let choice = |(order, text): (Order, _)| Choice {
-            value: order.as_str(),
-            text,
-            is_chosen: order == self.order,
-        };
-        choices.map(choice).into()
-    }
-}
 
 /// What is known of the tokens on one page.
 pub(super) struct List {
@@ -270,21 +124,6 @@ impl List {
     }
 }
 
-impl Query {
-    fn selection(&self, caller: &Caller) -> Selection {
-        let pattern = format!("*{}*", self.search);
-        Selection {
-            status: match self.which {
-                Which::Only(status) => Some(status),
-                Which::Living | Which::All => None,
-            },
-            living: self.which == Which::Living,
-            name_pattern: (!self.search.is_empty()).then_some(pattern),
-            ..Selection::of_project(caller.project.clone())
-        }
-    }
-}
-
 /// The page itself.
 pub(super) async fn list<S: TokenStore, A: Access>(
     State(management): Managed<S, A>,
@@ -319,59 +158,6 @@ pub(super) async fn search<S: TokenStore, A: Access>(
     Extension(place): Extension<Place>,
     form: Form,
 ) -> Response {
-    let query = Query {
-        search: searched(form.text("search"), management.issuer.prefix()),
-        which: Which::of(form.text("status")),
-        order: word(form.text("sort")).unwrap_or_default(),
-        ..Query::default()
-    };
+    let query = Query::of_form(&form, management.issuer.prefix());
     see_other(&place.with_query("", &query))
-}
-
-/// What is looked for, without the secret of a token that is in it.
-fn searched(text: &str, prefix: &Prefix) -> String {
-    let start = format!("{}_", prefix.as_str());
-    let id = text.split(&start).skip(1).find_map(|rest| {
-        let id: TokenId = rest.get(..TokenId::LEN)?.parse().ok()?;
-        Some(id.to_string())
-    });
-    id.unwrap_or_else(|| text.chars().take(MAX_SEARCH).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TOKEN: &str = "acme_live_Ky9Pf34qY6Nb3wWD_25RQ4F5ZR3qa7yEeeby3abP3E2Zs8IQ9Y7aJZqh1H1ztQ";
-
-    #[test]
-    fn the_secret_of_a_token_is_not_searched_for() {
-        let prefix = Prefix::new("acme_live").unwrap();
-        for (text, search) in [
-            (TOKEN.to_owned(), "Ky9Pf34qY6Nb3wWD"),
-            (TOKEN[..40].to_owned(), "Ky9Pf34qY6Nb3wWD"),
-            (format!("Authorization: Bearer {TOKEN}"), "Ky9Pf34qY6Nb3wWD"),
-            (format!("acme_live_x=\"{TOKEN}\""), "Ky9Pf34qY6Nb3wWD"),
-            ("Ky9Pf34qY6Nb3wWD".to_owned(), "Ky9Pf34qY6Nb3wWD"),
-            ("acme_live_server".to_owned(), "acme_live_server"),
-            ("acme_live_üüüüüüüüüüüüüüüü".to_owned(), "acme_live_üüüüüüüüüüüüüüüü"),
-            (String::new(), ""),
-            ("x".repeat(201), &"x".repeat(200)),
-        ] {
-            assert_eq!(searched(&text, &prefix), search);
-        }
-    }
-
-    #[test]
-    fn queries_are_read_as_they_are_written() {
-        for text in [
-            "",
-            "search=a+%26+b&status=all&sort=name&after=x&revoked=Ky9Pf34qY6Nb3wWD",
-            "status=rotated_out",
-        ] {
-            assert_eq!(Query::of(text).to_string(), text);
-        }
-        let lenient = "search=%FF&search=++b&status=x&sort=&after=1&other&revoked=!";
-        assert_eq!(Query::of(lenient).to_string(), "search=b&after=1");
-    }
 }

@@ -6,7 +6,7 @@ use ::axum::{
 };
 use form_urlencoded::Serializer;
 
-use super::{assets, list::Query};
+use super::{assets, query::Query};
 use crate::TokenId;
 
 /// The paths that links lead to, as they must be written, and how the list is looked at, which is

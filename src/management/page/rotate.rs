@@ -7,8 +7,8 @@ use jiff::SignedDuration;
 use super::{
     super::{Access, Managed, Management, caller::Caller, input::Id, problem::Problem},
     document::dialog,
-    form::Form,
-    list::{Choice, Row},
+    form::{Choice, Form},
+    list::Row,
     place::Place,
     shown::Shown,
     token::seen,
