@@ -78,7 +78,7 @@ async fn as_page<S: TokenStore, A: Access>(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let place = Place::of(&request);
+    let place = Place::of(&request, management.issuer.prefix());
     let is_get = request.method() == Method::GET;
     request.extensions_mut().insert(place.clone());
     let mut response = next.run(request).await;

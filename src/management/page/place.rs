@@ -7,7 +7,7 @@ use ::axum::{
 use form_urlencoded::Serializer;
 
 use super::{assets, query::Query};
-use crate::TokenId;
+use crate::{Prefix, TokenId};
 
 /// The paths that links lead to, as they must be written, and how the list is looked at, which is
 /// kept from page to page.
@@ -22,7 +22,7 @@ pub(super) struct Place {
 
 impl Place {
     /// Of a request whose own path is below that of all projects.
-    pub(super) fn of(request: &Request) -> Self {
+    pub(super) fn of(request: &Request, prefix: &Prefix) -> Self {
         let below = request.uri().path();
         let original = request.extensions().get::<OriginalUri>().map(|OriginalUri(uri)| uri);
         let whole = original.map_or(below, Uri::path);
@@ -31,7 +31,7 @@ impl Place {
         Self {
             mount: projects.strip_suffix("/projects").unwrap_or_default().to_owned(),
             tokens: format!("{projects}/{project}/tokens"),
-            query: Query::of(request.uri().query().unwrap_or_default()),
+            query: Query::of(request.uri().query().unwrap_or_default(), prefix),
         }
     }
 
