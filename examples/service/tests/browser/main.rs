@@ -1,0 +1,13 @@
+//! Tests of the pages in a real browser: headless Chromium, driven by its own chromedriver.
+#![cfg(unix)]
+
+mod browser;
+mod driver;
+mod journey;
+mod steps;
+
+#[expect(dead_code, reason = "the tests without a browser use the rest")]
+#[path = "../service/support.rs"]
+mod support;
+#[path = "../../../../tests/util/mod.rs"]
+mod util;
