@@ -3,7 +3,11 @@
 
 mod browser;
 mod driver;
+mod hostile;
 mod journey;
+mod keyboard;
+mod leaving;
+mod once;
 mod steps;
 
 #[expect(dead_code, reason = "the tests without a browser use the rest")]
