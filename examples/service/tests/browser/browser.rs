@@ -261,9 +261,12 @@ impl Browser {
         self.done("yes", self.client.accept_alert());
     }
 
-    /// The whole page, as PNG.
+    /// The whole page, or what is on the screen if that is a dialog, as PNG.
     #[track_caller]
     pub(crate) fn screenshot(&self) -> Vec<u8> {
+        if self.count("dialog") > 0 {
+            return self.done("a screenshot", self.client.screenshot());
+        }
         let size = self.devtools("Page.getLayoutMetrics", &json!({}))["cssContentSize"].clone();
         let clip = json!({
             "x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1,

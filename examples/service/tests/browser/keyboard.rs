@@ -44,7 +44,7 @@ fn a_token_is_created_by_keyboard_alone() {
 }
 
 #[test]
-fn a_dialog_has_the_focus_keeps_it_and_closes_by_escape() {
+fn a_dialog_takes_the_focus_and_keeps_it_and_escape_closes_it() {
     let Some(browser) = Browser::start() else { return };
     let visit = Visit::signed_in(browser);
     let browser = &visit.browser;
@@ -63,16 +63,11 @@ fn a_dialog_has_the_focus_keeps_it_and_closes_by_escape() {
         assert_eq!((visit.path(), browser.count("dialog")), (list.clone(), 0), "{dialog}");
         assert_eq!(browser.count("[inert]"), 0);
     }
-}
 
-/// It would be gone for good.
-#[test]
-fn escape_does_not_close_what_is_shown_once() {
-    let Some(browser) = Browser::start() else { return };
-    let visit = Visit::signed_in(browser);
+    // What is shown once would be gone for good.
     let token = visit.create("Stays");
-    keeps_the_focus(&visit.browser);
-    visit.browser.press_key(Key::Escape);
+    keeps_the_focus(browser);
+    browser.press_key(Key::Escape);
     assert_eq!(visit.shown(), token);
 }
 

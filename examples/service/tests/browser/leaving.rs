@@ -33,7 +33,7 @@ fn leaving_without_a_copy_is_asked_about() {
 }
 
 #[test]
-fn leaving_with_a_copy_is_not() {
+fn leaving_with_a_copy_is_not_asked_about() {
     let Some(visit) = visit() else { return };
     let browser = &visit.browser;
     for button in ["plaintext", "env", "curl", "mcp"] {
@@ -43,12 +43,7 @@ fn leaving_with_a_copy_is_not() {
         browser.follow(DONE);
         assert_eq!(browser.count("dialog"), 0, "{button}");
     }
-}
 
-#[test]
-fn a_copy_by_hand_is_one() {
-    let Some(visit) = visit() else { return };
-    let browser = &visit.browser;
     let token = visit.create("By hand");
     browser.click("#plaintext");
     browser.press(&[Key::Control.into(), 'c']);
@@ -56,12 +51,8 @@ fn a_copy_by_hand_is_one() {
     browser.click("input[name=search]");
     browser.press(&[Key::Control.into(), 'v']);
     assert_eq!(browser.value("input[name=search]"), token);
-}
 
-#[test]
-fn a_page_without_a_token_is_left_as_any_other() {
-    let Some(visit) = visit() else { return };
-    let browser = &visit.browser;
+    // Nor is a page without a token.
     visit.open(&format!("{LIST}/new"));
     browser.write("#name", "Something");
     browser.follow("[data-cancel]");

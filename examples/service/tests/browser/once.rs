@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     browser::Browser,
-    steps::{LIST, Visit, secret},
+    steps::{LIST, Visit, id, secret},
 };
 
 #[test]
@@ -134,8 +134,8 @@ fn no_token_gets_into_the_log() {
     visit.browser.write("input[name=search]", &token);
     visit.browser.follow(".filter button");
     assert_eq!(visit.browser.count("tbody tr"), 1);
-    assert_eq!(visit.path(), format!("{LIST}?search={}", crate::steps::id(&token)));
-    visit.open(&format!("{LIST}/{}/revoke", crate::steps::id(&token)));
+    assert_eq!(visit.path(), format!("{LIST}?search={}", id(&token)));
+    visit.open(&format!("{LIST}/{}/revoke", id(&token)));
     visit.browser.follow("dialog .danger");
     assert!(!visit.is_accepted(&token));
     let (_, log) = visit.service.stop("TERM");
