@@ -8,9 +8,9 @@ use std::{
     time::Duration,
 };
 
-use fantoccini::{Client, ClientBuilder};
+use fantoccini::{Client, ClientBuilder, wd::Capabilities};
 use hyper_util::client::legacy::connect::HttpConnector;
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 
 /// No other machine is asked for anything.
@@ -36,22 +36,25 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    fn capabilities(&self, profile: &TempDir) -> Value {
+    fn capabilities(&self, profile: &TempDir) -> Capabilities {
         let directory = format!("--user-data-dir={}", profile.path().display());
         let flags: Vec<&str> = FLAGS.into_iter().chain([&*directory]).collect();
         // 1 lets all scripts run, 2 none.
         let scripts = if self.is_without_scripts { 2 } else { 1 };
-        let mut capabilities = json!({
-            "goog:chromeOptions": {
+        let mut capabilities = Capabilities::new();
+        let mut add = |name: &str, value| capabilities.insert(name.to_owned(), value);
+        add(
+            "goog:chromeOptions",
+            json!({
                 "args": flags,
                 "prefs": {"profile.managed_default_content_settings.javascript": scripts},
-            },
-            "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
-        });
+            }),
+        );
+        add("goog:loggingPrefs", json!({"browser": "ALL", "performance": "ALL"}));
         if self.keeps_questions {
             // Without a WebSocket, chromedriver says yes when somebody leaves a page.
-            capabilities["webSocketUrl"] = true.into();
-            capabilities["unhandledPromptBehavior"] = json!({"beforeUnload": "ignore"});
+            add("webSocketUrl", json!(true));
+            add("unhandledPromptBehavior", json!({"beforeUnload": "ignore"}));
         }
         capabilities
     }
@@ -94,14 +97,11 @@ impl Driver {
         Err("chromedriver does not say where it listens".to_owned())
     }
 
-    /// Starts Chromium, with a profile that is as good as new.
+    /// Starts Chromium with a new profile.
     pub(crate) async fn connect(&self, options: &Options) -> Result<Client, String> {
-        let Value::Object(capabilities) = options.capabilities(&self.profile) else {
-            return Err("capabilities are an object".to_owned());
-        };
         let mut builder = ClientBuilder::new(HttpConnector::new());
-        let client = builder.capabilities(capabilities).connect(&self.address).await;
-        client.map_err(|error| format!("chromium: {error}"))
+        builder.capabilities(options.capabilities(&self.profile));
+        builder.connect(&self.address).await.map_err(|error| format!("chromium: {error}"))
     }
 }
 

@@ -14,13 +14,13 @@ fn a_token_is_created_by_keyboard_alone() {
     let visit = Visit::begin(browser);
     let browser = &visit.browser;
     visit.open(LIST);
-    assert_eq!(focus(browser), "password");
+    has_focus(browser, "password");
     browser.type_text(&visit.service.password());
     browser.leave("sign in", || browser.press_key(Key::Enter));
 
     tab_to(browser, "create");
     browser.leave("create", || browser.press_key(Key::Enter));
-    assert_eq!(focus(browser), "name");
+    has_focus(browser, "name");
     browser.type_text("By keyboard");
     tab_to(browser, "sources:read");
     browser.type_text(" ");
@@ -29,7 +29,7 @@ fn a_token_is_created_by_keyboard_alone() {
     tab_to(browser, "Create Token");
     browser.leave("create", || browser.press_key(Key::Enter));
 
-    assert_eq!(focus(browser), "plaintext");
+    has_focus(browser, "plaintext");
     let token = visit.shown();
     browser.press_key(Key::Tab);
     browser.press_key(Key::Enter);
@@ -57,7 +57,7 @@ fn a_dialog_takes_the_focus_and_keeps_it_and_escape_closes_it() {
         (&format!("{}/revoke", id(&token)), "Cancel"),
     ] {
         visit.open(&format!("{LIST}/{dialog}?status=all&sort=name"));
-        assert_eq!(focus(browser), first, "{dialog}");
+        has_focus(browser, first);
         keeps_the_focus(browser);
         browser.leave("escape", || browser.press_key(Key::Escape));
         assert_eq!((visit.path(), browser.count("dialog")), (list.clone(), 0), "{dialog}");
@@ -77,6 +77,12 @@ fn focus(browser: &Browser) -> String {
     let script = "const element = document.activeElement;
         return element.id || element.value || element.ariaLabel || element.innerText";
     browser.run(script).as_str().unwrap().trim().to_owned()
+}
+
+/// Waits for it: a browser gives the focus when it first draws a page.
+#[track_caller]
+fn has_focus(browser: &Browser, what: &str) {
+    browser.until(what, || focus(browser) == what);
 }
 
 #[track_caller]

@@ -23,6 +23,10 @@ const PROBLEMS: &str = r#"
         if (box.left < -0.5 || box.right > width + 0.5) {
             problems.push(`${box.left} to ${box.right}: ${text}`);
         }
+        const isInline = getComputedStyle(element).display === "inline";
+        if (!isInline && element.scrollWidth > element.clientWidth) {
+            problems.push(`${element.scrollWidth} in ${element.clientWidth}: ${text}`);
+        }
         const isTarget = element.matches("button, .button, a.icon, select, label.choice, "
             + "input:not([type=checkbox], [type=hidden])");
         if (isTarget && Math.min(box.width, box.height) < 24) {

@@ -54,6 +54,10 @@ pub(crate) fn look_at_each(browser: Browser, mut look: impl FnMut(&Browser, &str
     at(&format!("{LIST}/{}/rotate", tokens.unused));
     follow("dialog button.primary");
     look("rotated");
+    at(&format!("{LIST}/{}", tokens.longest));
+    look("token-longest");
+    at(&format!("{LIST}/{}/revoke", tokens.longest));
+    look("delete-longest");
     at(&format!("{LIST}/{}/revoke", tokens.used));
     look("delete");
     follow("dialog button.danger");
@@ -69,6 +73,7 @@ struct Tokens {
     used: String,
     unused: String,
     rotating: String,
+    longest: String,
 }
 
 impl Tokens {
@@ -88,11 +93,9 @@ impl Tokens {
         );
         make(&json!({"name": "Not yet valid", "not_before": in_seconds(86_400)}));
         make(&json!({"name": "Ends soon", "expires_at": in_seconds(2 * 86_400)}));
-        make(&json!({
-            "name": "A name of 100 characters, as somebody writes who wants to be told all of it in the list of them all",
-            "scopes": ["sources:read", "flows:run", "tokens:read", "tokens:write", "a:scope-that-is-as-long-as-it-can-be:and-that-nobody-would-ever-want-to-read-in-a-list-of-tokens-on-a-phone:1234"],
-        }));
-        change("POST", &named("Disabled"), "/disable", &Value::Null);
+        // As long as they can be, and without a place to break a line.
+        let scopes = [&"s".repeat(128), "sources:read", "flows:run", "tokens:read", "tokens:write"];
+        let longest = make(&json!({"name": "N".repeat(100), "scopes": scopes}));
         change("DELETE", &named("Revoked"), "", &Value::Null);
         change("POST", &named("Rotated at once"), "/rotate", &Value::Null);
         let rotating = named("Rotating");
@@ -101,7 +104,7 @@ impl Tokens {
         assert!(visit.is_accepted(&used) && visit.is_accepted(&rotating));
         visit.browser.until("expired", || !visit.is_accepted(&expired));
         let id = |token: String| id(&token).to_owned();
-        Self { used: id(used), unused: id(unused), rotating: id(rotating) }
+        Self { used: id(used), unused: id(unused), rotating: id(rotating), longest: id(longest) }
     }
 }
 
