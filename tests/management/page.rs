@@ -161,6 +161,12 @@ async fn names_are_text() {
     let hostile = "</bdi><script>alert(1)</script>\" onload=\"x' {{ 7*7 }} &amp;";
     let created = product.issuer.create(super::util::new_token(hostile), &ann()).await.unwrap();
     let id = created.record.id;
+    let questions = ["rotate", "revoke"].map(|what| format!("/{id}/{what}"));
+    for path in &questions {
+        let page = product.page(&format!("{PAGE}{path}")).await;
+        assert!(page.body.contains("&#60;script&#62;alert(1)&#60;/script&#62;"), "{page:?}");
+        assert!(!page.body.contains("alert(1)</script>"), "{page:?}");
+    }
     product.issuer.revoke(id, &ann(), Some("<b>reason</b>".parse().unwrap())).await.unwrap();
     for path in ["?status=all".to_owned(), format!("/{id}"), format!("?revoked={id}")] {
         let page = product.page(&format!("{PAGE}{path}")).await;
@@ -191,6 +197,9 @@ async fn what_is_not_theirs_does_not_exist() {
             let answer = product.send(Call::new("GET", &path).field("x-user", user).text("")).await;
             answer.page();
             assert_eq!(answer.status, 404, "{path}");
+            assert!(
+                answer.body.contains("There is no such token or project, or you have no access")
+            );
             pages.insert(answer.body.replace(&format!("projects/{project}/"), ""));
         }
     }

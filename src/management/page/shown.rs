@@ -108,3 +108,54 @@ enum Server<'a> {
     Http { url: &'a str, headers: HashMap<&'static str, String> },
     Stdio { command: &'a str, args: &'a [String], env: HashMap<String, &'a str> },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn snippets_are_as_they_are_pasted() {
+        let product = Product::new("Acme Search").example_url("https://a.example/it's?a=b&c");
+        assert_eq!(environment(&product, "t_1").text, "ACME_SEARCH_API_TOKEN=t_1");
+        assert_eq!(
+            curl(&product, "t_1").text,
+            r"curl -H 'Authorization: Bearer t_1' 'https://a.example/it'\''s?a=b&c'",
+        );
+        let url = product.clone().mcp_url("https://a.example/mcp");
+        assert_eq!(
+            mcp(&url, "t_1").text,
+            r#"{
+  "mcpServers": {
+    "acme-search": {
+      "type": "http",
+      "url": "https://a.example/mcp",
+      "headers": {
+        "Authorization": "Bearer t_1"
+      }
+    }
+  }
+}"#,
+        );
+        let command = product.mcp_command("npx", ["-y", "acme-mcp"]);
+        assert_eq!(
+            mcp(&command, "t_1").text,
+            r#"{
+  "mcpServers": {
+    "acme-search": {
+      "type": "stdio",
+      "command": "npx",
+      "args": [
+        "-y",
+        "acme-mcp"
+      ],
+      "env": {
+        "ACME_SEARCH_API_TOKEN": "t_1"
+      }
+    }
+  }
+}"#,
+        );
+        let unknown = mcp(&Product::default(), "t_1").text;
+        assert!(unknown.contains("\"api\": {") && unknown.contains("\"COMMAND\""), "{unknown}");
+    }
+}
