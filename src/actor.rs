@@ -3,6 +3,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+#[cfg(feature = "management")]
+use crate::Scope;
 use crate::{
     DoneBy, FieldError, IssuerError, Prefix, Principal, Project, Scopes, TokenId, TokenRecord,
     Verified, error::Limit,
@@ -59,6 +61,14 @@ impl Actor {
     #[must_use]
     pub fn holding(self, scopes: Scopes) -> Self {
         Self { holds: Some(scopes), ..self }
+    }
+
+    /// Whether a token that they make may have this scope, as far as can be told without the store.
+    #[cfg(feature = "management")]
+    pub(crate) fn may_give(&self, scope: &Scope) -> bool {
+        let is_held = |held: &Scopes| held.iter().any(|held| held.covers(scope));
+        self.holds.as_ref().is_none_or(is_held)
+            && self.token.as_ref().is_none_or(|token| token.covers_text(scope.as_str()))
     }
 
     pub(crate) fn done_by(&self) -> DoneBy {

@@ -343,6 +343,14 @@ impl<S: TokenStore> Issuer<S> {
         &self.verifier
     }
 
+    #[cfg(feature = "management")]
+    pub(crate) async fn usage_of_one(
+        &self,
+        record: &TokenRecord,
+    ) -> Result<Option<Usage>, IssuerError> {
+        Ok(self.usage(core::slice::from_ref(record)).await?.pop().flatten())
+    }
+
     /// An id that no token has, by the same generator.
     #[cfg(feature = "management")]
     pub(crate) fn random_id(&self) -> Result<TokenId, IssuerError> {

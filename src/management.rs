@@ -36,7 +36,8 @@
 //!
 //! # The page
 //!
-//! Its tokens: searched by name or id, filtered by status, sorted, 50 on a page. People with
+//! Its tokens: searched by name or id, filtered by status, sorted (up to 10,000; any number as they
+//! were created), 50 on a page. People with
 //! [`Grant::write`] create a token, which is shown once with what to paste where; rotate one with an
 //! overlap and follow how far that has come; disable, enable and delete. Deleting is revoking: the
 //! row leaves the list of what is in use, and its record stays. What the page says of the product,
@@ -169,7 +170,7 @@ struct Management<S, A> {
     product: Product,
 }
 
-/// All but what says otherwise of itself.
+/// In every answer but those that set their own.
 async fn forbid_caching(mut response: Response) -> Response {
     let no_store = HeaderValue::from_static("no-store");
     response.headers_mut().entry(CACHE_CONTROL).or_insert(no_store);

@@ -75,6 +75,11 @@ impl LifetimePolicy {
         self.check(record.expires_at, record.created_at).is_ok()
     }
 
+    #[cfg(feature = "management")]
+    pub(crate) fn allows_never(&self) -> bool {
+        self.allows_unlimited && self.max.is_none()
+    }
+
     /// The instant that an expiry means for a token created at `created_at`, `None` for never.
     /// What is not given ends no later than `limit`.
     pub(super) fn resolve(

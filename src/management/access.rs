@@ -46,7 +46,7 @@ pub trait Access: Send + Sync + 'static {
     }
 }
 
-/// As its inside.
+/// For a host that shares it with its own handlers.
 impl<T: Access> Access for Arc<T> {
     fn grant(
         &self,
@@ -70,7 +70,7 @@ impl<T: Access> Access for Arc<T> {
 pub struct Grant {
     principal: Principal,
     pub(super) may_write: bool,
-    pub(super) holds: Option<Scopes>,
+    holds: Option<Scopes>,
 }
 
 impl Grant {
@@ -90,7 +90,8 @@ impl Grant {
         Self { principal, may_write: true, holds: None }
     }
 
-    /// The same, but no token that they make, widen or lengthen has more than these scopes.
+    /// The same, but no token that they make, widen or lengthen has more than these scopes. For
+    /// [`write`](Self::write): who may only read makes none.
     #[must_use]
     pub fn holding(self, scopes: Scopes) -> Self {
         Self { holds: Some(scopes), ..self }
@@ -122,7 +123,7 @@ pub enum AccessError {
 }
 
 impl AccessError {
-    /// It cannot be told now.
+    /// It cannot be told now: for `map_err(AccessError::outage)?`.
     pub fn outage(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Outage(error.into())
     }

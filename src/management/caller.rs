@@ -25,8 +25,6 @@ pub(super) struct Caller {
     pub(super) project: Project,
     /// Whether they may change tokens as well.
     pub(super) may_write: bool,
-    /// What a token that they make can have at most; `None` for everything.
-    pub(super) holds: Option<Scopes>,
 }
 
 impl<S: TokenStore, A: Access> FromRequestParts<Arc<Management<S, A>>> for Caller {
@@ -50,7 +48,6 @@ impl<S: TokenStore, A: Access> FromRequestParts<Arc<Management<S, A>>> for Calle
                 actor: Actor::from(&token).in_project(project.clone()),
                 project,
                 may_write: token.covers_text(WRITE),
-                holds: Some(token.scopes()),
             });
         }
         if writes && !is_trusted(parts) {
@@ -68,8 +65,8 @@ impl<S: TokenStore, A: Access> FromRequestParts<Arc<Management<S, A>>> for Calle
         if writes && !grant.may_write {
             return Err(Problem::read_only());
         }
-        let (may_write, holds) = (grant.may_write, grant.holds.clone());
-        Ok(Self { actor: grant.into_actor(project.clone()), project, may_write, holds })
+        let may_write = grant.may_write;
+        Ok(Self { actor: grant.into_actor(project.clone()), project, may_write })
     }
 }
 

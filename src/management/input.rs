@@ -1,4 +1,4 @@
-//! What a request brings besides its head: a body in JSON, or parameters of the URL. Read in two
+//! What a request brings besides its head: a body in JSON, a form, or parameters of the URL. Read in two
 //! steps, its shape here, what it means by the types of the fields.
 
 use ::axum::{

@@ -34,7 +34,7 @@ use crate::TokenStore;
         rotation::finish, change::revoke_all, read::policy,
         presented::who_am_i, presented::revoke_own, presented::introspect, presented::revoke,
     ),
-    components(schemas(ProblemView<'_>)),
+    components(schemas(ProblemView)),
     modifiers(&Common),
 )]
 struct Document;

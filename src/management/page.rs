@@ -8,6 +8,7 @@ mod assets;
 mod create;
 mod document;
 mod form;
+mod lifetime;
 mod list;
 mod place;
 mod query;
@@ -16,6 +17,7 @@ mod rotate;
 mod shown;
 mod time;
 mod token;
+mod visit;
 
 use std::sync::Arc;
 
@@ -84,10 +86,11 @@ async fn as_page<S: TokenStore, A: Access>(
     let mut response = next.run(request).await;
     if let Some(problem) = Problem::of(&response) {
         let product = &management.product;
-        let sign_in = product.sign_in.as_ref().map(|url| place.sign_in(url));
+        let sign_in = product.sign_in.as_ref().map(|url| place.sign_in(url, is_get));
         response = match sign_in {
             Some(url) if is_get && problem.is_signed_out() => Redirect::to(&url).into_response(),
             sign_in => {
+                let sign_in = sign_in.filter(|_| problem.is_signed_out());
                 let page = ErrorDocument { product, place: &place, problem: &problem, sign_in };
                 page.respond(response)
             }

@@ -23,12 +23,13 @@ pub(super) struct Details {
     status: StatusCode,
     error: &'static str,
     field: Option<&'static str>,
-    detail: String,
+    /// To be read after the name of the field, if there is one.
+    problem: String,
 }
 
 impl Problem {
     pub(super) fn new(status: StatusCode, error: &'static str, detail: impl Into<String>) -> Self {
-        Self::Own(Box::new(Details { status, error, field: None, detail: detail.into() }))
+        Self::Own(Box::new(Details { status, error, field: None, problem: detail.into() }))
     }
 
     pub(super) fn refused(error: VerifyError) -> Self {
@@ -41,7 +42,7 @@ impl Problem {
             status: StatusCode::UNPROCESSABLE_ENTITY,
             error: "invalid_field",
             field: Some(field),
-            detail: format!("{field} {problem}"),
+            problem: problem.to_string(),
         }))
     }
 
@@ -100,21 +101,31 @@ impl Problem {
         }
     }
 
-    /// What is wrong, as a sentence without its full stop.
+    /// What is wrong, as a sentence.
     pub(super) fn sentence(&self) -> String {
         let own = match self {
             Self::Own(own) => own,
-            Self::Refused(refused) => return refused.answer().detail().into_owned(),
+            Self::Refused(refused) => return format!("{}.", refused.answer().detail()),
         };
-        let of_field = own.field.and_then(|name| Some((name, own.detail.strip_prefix(name)?)));
-        let text = match of_field {
-            Some(("expires_at", problem)) => format!("the expiry{problem}"),
-            Some((name, problem)) => format!("the {}{problem}", name.replace('_', " ")),
-            None => own.detail.clone(),
+        let text = match own.field {
+            Some("expires_at") => format!("the expiry {}.", own.problem),
+            Some("expires_on") => format!("the last day {}.", own.problem),
+            Some("idempotency_key") => "open the form again, please.".to_owned(),
+            Some(name) => format!("the {name} {}.", own.problem),
+            None => format!("{}.", own.problem),
         };
         let mut characters = text.chars();
         let first = characters.next().map(char::to_uppercase);
         first.into_iter().flatten().chain(characters).collect()
+    }
+}
+
+impl Details {
+    fn detail(&self) -> String {
+        match self.field {
+            Some(field) => format!("{field} {}", self.problem),
+            None => self.problem.clone(),
+        }
     }
 }
 
@@ -183,7 +194,7 @@ impl IntoResponse for Problem {
             kind: "about:blank",
             title: own.status.canonical_reason().unwrap_or_default(),
             status: own.status.as_u16(),
-            detail: &own.detail,
+            detail: own.detail(),
             error: own.error,
             field: own.field,
         };
@@ -198,6 +209,7 @@ impl IntoResponse for Problem {
         if own.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
         }
+        // For the page, which makes its own answer of them.
         response.extensions_mut().insert(*own);
         response
     }
@@ -206,7 +218,7 @@ impl IntoResponse for Problem {
 /// A problem, as RFC 9457 has it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
-pub(super) struct ProblemView<'a> {
+pub(super) struct ProblemView {
     /// `about:blank`: the problem is told by `status` and `error`.
     #[serde(rename = "type")]
     kind: &'static str,
@@ -215,8 +227,7 @@ pub(super) struct ProblemView<'a> {
     /// The HTTP status code.
     status: u16,
     /// What is wrong, for people.
-    #[schema(value_type = String)]
-    detail: &'a str,
+    detail: String,
     /// What is wrong, for programs: of the request, `malformed`, `invalid_field`, `too_large`,
     /// `unsupported_media_type`, `not_found`, `method_not_allowed`; of who asks, `signed_out`,
     /// `read_only`, `cross_site`, `exceeds`, `actor_not_active`, and those of RFC 6750, of which

@@ -60,8 +60,11 @@ impl Product {
         Self { home: Some(url.into()), ..self }
     }
 
-    /// Where people sign in. Who is not signed in and opens the page is sent there, with the page's
-    /// path in the parameter `return_to`.
+    /// Where people sign in. Who is not signed in and opens the page is sent there, with the path and
+    /// query that they asked for in the parameter `return_to`.
+    ///
+    /// **Anybody can make a link to your sign-in**: follow `return_to` only if it is a path of yours.
+    /// It begins with one slash, and what follows that is neither a slash nor a backslash.
     #[must_use]
     pub fn sign_in(self, url: impl Into<String>) -> Self {
         Self { sign_in: Some(url.into()), ..self }
@@ -96,12 +99,8 @@ impl Product {
     /// The product's MCP server is this program with these arguments, and takes a token from the
     /// environment variable.
     #[must_use]
-    pub fn mcp_command<T: Into<String>>(
-        self,
-        program: impl Into<String>,
-        arguments: impl IntoIterator<Item = T>,
-    ) -> Self {
-        let arguments = arguments.into_iter().map(Into::into).collect();
+    pub fn mcp_command(self, program: impl Into<String>, arguments: &[&str]) -> Self {
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         Self { mcp: McpServer::Command { program: program.into(), arguments }, ..self }
     }
 

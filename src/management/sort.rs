@@ -92,7 +92,7 @@ async fn read<S: TokenStore>(
         let page = issuer.list(selection, actor, after, Page::MAX_LIMIT).await?;
         all.extend(page.records);
         if all.len() > MAX {
-            let problem = format!("is for {MAX} tokens at most, but newest: list fewer");
+            let problem = format!("is for at most {MAX} tokens, except newest first: choose fewer");
             return Err(Problem::in_field("sort", problem));
         }
         match page.next {

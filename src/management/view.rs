@@ -117,7 +117,7 @@ impl TokenView {
         issuer: &Issuer<S>,
         record: TokenRecord,
     ) -> Result<Self, IssuerError> {
-        let usage = issuer.usage(core::slice::from_ref(&record)).await?.pop().flatten();
+        let usage = issuer.usage_of_one(&record).await?;
         Ok(Self::new(record, usage, issuer.now()))
     }
 
@@ -333,11 +333,11 @@ pub(super) struct PolicyView {
 
 impl PolicyView {
     pub(super) fn new(policy: LifetimePolicy) -> Self {
-        let LifetimePolicy { default, max, allows_unlimited } = policy;
+        let LifetimePolicy { default, max, allows_unlimited: _ } = policy;
         Self {
             default_lifetime_seconds: default.map(|lifetime| lifetime.as_secs()),
             max_lifetime_seconds: max.map(|lifetime| lifetime.as_secs()),
-            allows_unlimited: allows_unlimited && max.is_none(),
+            allows_unlimited: policy.allows_never(),
         }
     }
 }

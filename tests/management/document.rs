@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::support::{Answer, Call, Product};
+use super::support::{Answer, Call, Service};
 
-pub(crate) async fn document(product: &Product) -> Value {
-    product.send(Call::new("GET", "/settings/api/openapi.json").text("")).await.ok(200)
+pub(crate) async fn document(service: &Service) -> Value {
+    service.send(Call::new("GET", "/settings/api/openapi.json").text("")).await.ok(200)
 }
 
 /// Each path with its methods.
@@ -23,7 +23,7 @@ pub(crate) fn operations(document: &Value) -> Vec<(String, String, &Value)> {
 
 #[tokio::test]
 async fn it_is_openapi_3_1_for_where_it_is_mounted() {
-    let document = document(&Product::new()).await;
+    let document = document(&Service::new()).await;
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1."), "{document}");
     assert_eq!(document["servers"], json!([{"url": "/settings/api"}]));
     let schemes = &document["components"]["securitySchemes"];
@@ -39,14 +39,14 @@ async fn it_is_openapi_3_1_for_where_it_is_mounted() {
 /// No path or method is described that is not there, nor one there that is not described.
 #[tokio::test]
 async fn it_describes_what_is_there() {
-    let product = Product::new();
-    let document = document(&product).await;
+    let service = Service::new();
+    let document = document(&service).await;
     let described: BTreeSet<(String, String)> =
         operations(&document).into_iter().map(|(method, path, _)| (method, path)).collect();
     for (_, path, _) in operations(&document) {
         let url = path.replace("{project}", "acme").replace("{id}", "aaaaaaaaaaaaaaaa");
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
-            let answer = product.ann(method, &format!("/settings/api{url}"), Value::Null).await;
+            let answer = service.ann(method, &format!("/settings/api{url}"), Value::Null).await;
             let exists = answer.status != 405;
             let is_described = described.contains(&(method.to_owned(), path.clone()));
             assert_eq!(exists, is_described, "{method} {path}: {answer:?}");
@@ -57,8 +57,8 @@ async fn it_describes_what_is_there() {
 /// Whoever reads a body's schema knows all members, and that there are no others.
 #[tokio::test]
 async fn the_schemas_of_bodies_are_closed() {
-    let product = Product::new();
-    let document = document(&product).await;
+    let service = Service::new();
+    let document = document(&service).await;
     let schemas = &document["components"]["schemas"];
     for (name, path) in [
         ("CreateToken", "/settings/api/projects/acme/tokens"),
@@ -69,7 +69,7 @@ async fn the_schemas_of_bodies_are_closed() {
         let schema = &schemas[name];
         assert_eq!(schema["additionalProperties"], false, "{name}");
         let method = if name == "EditToken" { "PATCH" } else { "POST" };
-        let answer = product.ann(method, path, json!({"no_such_member": 1})).await;
+        let answer = service.ann(method, path, json!({"no_such_member": 1})).await;
         let known = known(&answer);
         let described: BTreeSet<String> =
             schema["properties"].as_object().unwrap().keys().cloned().collect();
@@ -90,8 +90,8 @@ fn known(answer: &Answer) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn the_parameters_of_urls_are_known() {
-    let product = Product::new();
-    let document = document(&product).await;
+    let service = Service::new();
+    let document = document(&service).await;
     let mut count = 0;
     for (method, path, operation) in operations(&document) {
         let parameters = operation["parameters"].as_array().into_iter().flatten();
@@ -103,7 +103,7 @@ async fn the_parameters_of_urls_are_known() {
         }
         let url = path.replace("{project}", "acme").replace("{id}", "aaaaaaaaaaaaaaaa");
         let url = format!("/settings/api{url}?no_such_parameter=1");
-        assert_eq!(known(&product.ann(&method, &url, Value::Null).await), described, "{path}");
+        assert_eq!(known(&service.ann(&method, &url, Value::Null).await), described, "{path}");
         count += 1;
     }
     assert_eq!(count, 3, "list, events, revoke");

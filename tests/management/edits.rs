@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::support::{Call, Product, TOKENS};
+use super::support::{Call, Service, TOKENS};
 
 #[tokio::test]
 async fn edits_what_is_there() {
-    let product = Product::new();
-    let id = product.token("acme", "sources:read flows:run").await.record.id;
+    let service = Service::new();
+    let id = service.token("acme", "sources:read flows:run").await.record.id;
     let path = format!("{TOKENS}/{id}");
-    let edit = async |body: Value| product.ann("PATCH", &path, body).await.ok(200);
+    let edit = async |body: Value| service.ann("PATCH", &path, body).await.ok(200);
     let before = edit(json!({})).await;
     assert_eq!(before["version"], 1, "nothing to do");
     let named = edit(json!({"name": "CI", "metadata": {"a": "b"}})).await;
@@ -22,7 +22,7 @@ async fn edits_what_is_there() {
     assert_eq!(ends["name"], "CI", "all else stays");
     assert_eq!(edit(json!({"expires_at": null})).await["expires_at"], Value::Null);
     for field in ["name", "scopes", "metadata"] {
-        let problem = product.ann("PATCH", &path, json!({field: null})).await.problem(422);
+        let problem = service.ann("PATCH", &path, json!({field: null})).await.problem(422);
         assert_eq!(problem, ("invalid_field".into(), field.into()));
     }
 }
@@ -30,15 +30,15 @@ async fn edits_what_is_there() {
 /// Nobody's change is overwritten unseen.
 #[tokio::test]
 async fn if_match() {
-    let product = Product::new();
-    let id = product.token("acme", "").await.record.id;
+    let service = Service::new();
+    let id = service.token("acme", "").await.record.id;
     let path = format!("{TOKENS}/{id}");
     let edit = async |if_match: &[&str], name: &str| {
         let mut call = Call::new("PATCH", &path).field("x-user", "ann");
         for value in if_match {
             call = call.field("if-match", value);
         }
-        product.send(call.json(&json!({"name": name}))).await
+        service.send(call.json(&json!({"name": name}))).await
     };
     let first = edit(&["\"1\""], "a").await;
     assert_eq!(
@@ -57,9 +57,9 @@ async fn if_match() {
     ] {
         assert_eq!(edit(stale, "b").await.error(412), "changed", "{stale:?}");
     }
-    assert_eq!(product.ann("GET", &path, Value::Null).await.ok(200)["name"], "a");
+    assert_eq!(service.ann("GET", &path, Value::Null).await.ok(200)["name"], "a");
     let call = Call::new("DELETE", &path).field("x-user", "ann").field("if-match", "*");
-    assert_eq!(product.send(call.text("")).await.error(400), "malformed", "only for edits");
+    assert_eq!(service.send(call.text("")).await.error(400), "malformed", "only for edits");
     assert_eq!(edit(&["\"1\""], "").await.error(422), "invalid_field", "comes first");
     for (version, fresh) in
         [(3, &["\"1\", \"2\""][..]), (4, &["*"]), (5, &["\"9\"", "\"4\""]), (6, &[])]
@@ -71,13 +71,13 @@ async fn if_match() {
 
 #[tokio::test]
 async fn off_and_on_and_gone() {
-    let product = Product::new();
-    let token = product.token("acme", "").await;
+    let service = Service::new();
+    let token = service.token("acme", "").await;
     let text = token.token.expose_secret();
     let path = format!("{TOKENS}/{}", token.record.id);
-    let verify = async || product.verifier.verify(text.as_bytes()).await.is_ok();
+    let verify = async || service.verifier.verify(text.as_bytes()).await.is_ok();
     let post = async |action: &str| {
-        product.ann("POST", &format!("{path}/{action}"), Value::Null).await.ok(200)
+        service.ann("POST", &format!("{path}/{action}"), Value::Null).await.ok(200)
     };
     assert!(verify().await);
     assert_eq!(post("disable").await["status"], "disabled");
@@ -86,7 +86,7 @@ async fn off_and_on_and_gone() {
     assert!(verify().await);
 
     let revoke =
-        async |reason: &str| product.ann("DELETE", &format!("{path}{reason}"), Value::Null).await;
+        async |reason: &str| service.ann("DELETE", &format!("{path}{reason}"), Value::Null).await;
     let revoked = revoke("?reason=left%20the%20team").await.ok(200);
     assert_eq!(revoked["status"], "revoked");
     assert_eq!(revoked["revocation"]["by"], "ann");
@@ -95,8 +95,8 @@ async fn off_and_on_and_gone() {
     assert_eq!(revoke("?reason=again").await.ok(200), revoked, "the first one stays");
     assert_eq!(revoke("?reason=").await.problem(422).1, "reason");
     for action in ["enable", "disable", "rotate"] {
-        let answer = product.ann("POST", &format!("{path}/{action}"), Value::Null).await;
+        let answer = service.ann("POST", &format!("{path}/{action}"), Value::Null).await;
         assert_eq!(answer.error(409), "not_allowed");
     }
-    assert_eq!(product.ann("PATCH", &path, json!({"name": "x"})).await.error(409), "not_allowed");
+    assert_eq!(service.ann("PATCH", &path, json!({"name": "x"})).await.error(409), "not_allowed");
 }

@@ -7,13 +7,13 @@ use tower::ServiceExt;
 
 use super::{
     broken_store::BrokenStore,
-    support::{Call, Product, TOKENS, Team},
+    support::{Call, Service, TOKENS, Team},
 };
 
 #[tokio::test]
 async fn refused_fields_are_named_and_not_repeated() {
     const HOSTILE: &str = "hostile<b>";
-    let product = Product::new();
+    let service = Service::new();
     let good = json!({"name": "Test", "scopes": ["sources:read"]});
     for (field, value) in [
         ("name", json!("")),
@@ -44,14 +44,14 @@ async fn refused_fields_are_named_and_not_repeated() {
     ] {
         let mut body = good.clone();
         body[field] = value;
-        let answer = product.ann("POST", TOKENS, body).await;
+        let answer = service.ann("POST", TOKENS, body).await;
         let (error, named) = answer.problem(422);
         assert_eq!((&*error, &*named), ("invalid_field", field), "{answer:?}");
         assert!(!answer.body.contains("hostile"), "{answer:?}");
     }
-    let answer = product.ann("POST", TOKENS, json!({"scopes": []})).await;
+    let answer = service.ann("POST", TOKENS, json!({"scopes": []})).await;
     assert_eq!(answer.problem(422), ("invalid_field".into(), "name".into()));
-    let answer = product.ann("POST", TOKENS, json!({"name": "x", HOSTILE: 1})).await;
+    let answer = service.ann("POST", TOKENS, json!({"name": "x", HOSTILE: 1})).await;
     assert_eq!(answer.error(422), "malformed");
     assert!(!answer.body.contains("hostile") && answer.body.contains("expires_at"), "{answer:?}");
 
@@ -75,22 +75,22 @@ async fn refused_fields_are_named_and_not_repeated() {
         ("?limit=99999999999999999999", "limit"),
         (&*long, "name"),
     ] {
-        let answer = product.ann("GET", &format!("{TOKENS}{parameters}"), Value::Null).await;
+        let answer = service.ann("GET", &format!("{TOKENS}{parameters}"), Value::Null).await;
         assert_eq!(answer.problem(422), ("invalid_field".into(), named.into()), "{parameters}");
         assert!(!answer.body.contains("hostile"), "{answer:?}");
     }
     for (parameters, status) in [("?hostile=1", 422), ("?limit=1&limit=2", 400), ("?hostile", 422)]
     {
-        let answer = product.ann("GET", &format!("{TOKENS}{parameters}"), Value::Null).await;
+        let answer = service.ann("GET", &format!("{TOKENS}{parameters}"), Value::Null).await;
         assert_eq!(answer.error(status), "malformed", "{parameters}");
         assert!(!answer.body.contains("hostile"), "{answer:?}");
     }
-    assert_eq!(product.list("").await["tokens"], json!([]), "nothing was created");
+    assert_eq!(service.list("").await["tokens"], json!([]), "nothing was created");
 }
 
 #[tokio::test]
 async fn bodies_that_are_none() {
-    let product = Product::new();
+    let service = Service::new();
     let call = || Call::new("POST", TOKENS).field("x-user", "ann");
     let json = "application/json";
     let long = format!("{{\"name\": \"{}\"}}", "x".repeat(129 * 1024));
@@ -109,19 +109,19 @@ async fn bodies_that_are_none() {
         ("application/jsonx", "{\"name\": \"x\"}", 415, "unsupported_media_type"),
         ("", "{\"name\": \"x\"}", 415, "unsupported_media_type"),
     ] {
-        let answer = product.send(call().field("content-type", content_type).text(body)).await;
+        let answer = service.send(call().field("content-type", content_type).text(body)).await;
         assert_eq!(answer.error(status), error, "{content_type} {}", &body[..body.len().min(40)]);
     }
     for content_type in ["application/json; charset=utf-8", "Application/JSON"] {
         let request = call().field("content-type", content_type).text("{\"name\": \"x\"}");
-        product.send(request).await.ok(201);
+        service.send(request).await.ok(201);
     }
 }
 
 /// All that a token may have, each character written as JSON allows at its longest.
 #[tokio::test]
 async fn the_longest_body_that_means_something() {
-    let product = Product::new();
+    let service = Service::new();
     let escaped = |count: usize| "\\ud83d\\ude80".repeat(count);
     let metadata: Vec<String> =
         (0..16).map(|i| format!("\"{i:040}\": \"{}\"", escaped(500))).collect();
@@ -134,19 +134,19 @@ async fn the_longest_body_that_means_something() {
     );
     assert!(body.len() > 100 * 1024, "{}", body.len());
     let call = Call::new("POST", TOKENS).field("x-user", "ann");
-    let created = product.send(call.field("content-type", "application/json").text(&body)).await;
+    let created = service.send(call.field("content-type", "application/json").text(&body)).await;
     assert_eq!(created.ok(201)["scopes"].as_array().unwrap().len(), 64);
 }
 
 #[tokio::test]
 async fn paths_and_methods_that_are_none() {
-    let product = Product::new();
+    let service = Service::new();
     for path in ["", "/api", "/api/", "/api/tokens", "/api/projects/acme", "/x?y=z"] {
-        let answer = product.ann("GET", &format!("/settings{path}"), Value::Null).await;
+        let answer = service.ann("GET", &format!("/settings{path}"), Value::Null).await;
         assert_eq!(answer.error(404), "not_found", "{path}");
     }
     for (method, path) in [("PUT", TOKENS), ("DELETE", TOKENS), ("GET", "/settings/api/revoke")] {
-        let answer = product.ann(method, path, Value::Null).await;
+        let answer = service.ann(method, path, Value::Null).await;
         assert_eq!(answer.error(405), "method_not_allowed");
         assert!(answer.headers.contains_key("allow"), "{answer:?}");
     }
@@ -158,7 +158,7 @@ async fn an_outage_is_an_outage() {
     let keyring = Keyring::unkeyed();
     let verifier = Verifier::new(prefix!("acme_live"), &keyring, BrokenStore);
     let app = Router::new().nest("/settings", management::router(Issuer::new(&verifier), Team));
-    let token = Product::new().token("acme", "*").await;
+    let token = Service::new().token("acme", "*").await;
     let text = token.token.expose_secret();
     let path = format!("{TOKENS}/{}", token.record.id);
     let ann = |method, path: &str| Call::new(method, path).field("x-user", "ann");

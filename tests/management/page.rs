@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use api_tokens::{
-    Client, Issuer, Keyring, LifetimePolicy, MemoryStore, Rotate, Verifier,
+    Client, Issuer, Keyring, LifetimePolicy, MemoryStore, Project, Rotate, Verifier,
     management::{self, Access, AccessError, Grant},
     prefix,
 };
@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 use tower::ServiceExt;
 
 use super::{
-    support::{Answer, Call, PAGE, Product, Team},
+    support::{Answer, Call, PAGE, Service, Team},
     util::ann,
 };
 
@@ -24,37 +24,37 @@ fn ids(answer: &Answer) -> Vec<String> {
 
 #[tokio::test]
 async fn nothing_yet() {
-    let product = Product::new();
-    let page = product.page(PAGE).await;
+    let service = Service::new();
+    let page = service.page(PAGE).await;
     assert_eq!(page.status, 200);
     assert!(page.body.contains("No tokens in use"), "{page:?}");
     assert!(page.body.contains("<title>API Tokens of acme · Acme</title>"), "{page:?}");
     let create = page.between("id=\"create\" href=\"", "\"");
     assert_eq!(create, "/settings/projects/acme/tokens/new");
-    let other = product.page("/settings/projects/acme/tokens?search=x").await;
+    let other = service.page("/settings/projects/acme/tokens?search=x").await;
     assert!(other.body.contains("Nothing matches"), "{other:?}");
 }
 
 #[tokio::test]
 async fn a_row_tells_what_people_look_for() {
-    let product = Product::new();
-    let created = product.token("acme", "sources:read flows:run").await;
+    let service = Service::new();
+    let created = service.token("acme", "sources:read flows:run").await;
     let (id, text) = (created.record.id, created.token.expose_secret());
     let header = format!("Bearer {text}");
     let client = Client { address: Some([192, 0, 2, 9].into()), user_agent: Some(b"curl/<8>") };
     let fields = [header.as_bytes()];
-    product.verifier.verify_authorization_from(fields, client).await.unwrap();
-    let page = product.page(PAGE).await;
+    service.verifier.verify_authorization_from(fields, client).await.unwrap();
+    let page = service.page(PAGE).await;
     assert_eq!(ids(&page), [id.to_string()]);
     for part in ["<bdi>a token</bdi>", ">sources:read<", ">flows:run<", ">Active<", ">just now<"] {
         assert!(page.body.contains(part), "{part}: {page:?}");
     }
-    let question = product.page(&format!("{PAGE}/{id}/revoke")).await;
+    let question = service.page(&format!("{PAGE}/{id}/revoke")).await;
     assert!(
         question.body.contains(" from 192.0.2.9 by <bdi>curl/&#60;8&#62;</bdi>"),
         "{question:?}"
     );
-    for page in [page, question, product.page(&format!("{PAGE}/{id}")).await] {
+    for page in [page, question, service.page(&format!("{PAGE}/{id}")).await] {
         assert!(
             !page.body.contains(&text[text.len() - 45..text.len() - 6]),
             "the secret: {page:?}"
@@ -64,15 +64,15 @@ async fn a_row_tells_what_people_look_for() {
 
 #[tokio::test]
 async fn the_list_is_searched_filtered_and_sorted() {
-    let product = Product::new();
+    let service = Service::new();
     let names = ["b & b", "A", "c"];
     let mut all = Vec::new();
     for name in names {
         let new = super::util::new_token(name);
-        all.push(product.issuer.create(new, &ann()).await.unwrap().record.id.to_string());
+        all.push(service.issuer.create(new, &ann()).await.unwrap().record.id.to_string());
     }
-    product.issuer.revoke(all[2].parse().unwrap(), &ann(), None).await.unwrap();
-    product.issuer.disable(all[1].parse().unwrap(), &ann()).await.unwrap();
+    service.issuer.revoke(all[2].parse().unwrap(), &ann(), None).await.unwrap();
+    service.issuer.disable(all[1].parse().unwrap(), &ann()).await.unwrap();
     for (query, expected) in [
         ("", vec![1, 0]),
         ("?status=all", vec![2, 1, 0]),
@@ -90,19 +90,19 @@ async fn the_list_is_searched_filtered_and_sorted() {
         ("?status=x&sort=y&after=z&other=1&search=", vec![1, 0]),
         ("?sort=name&after=0000000000000000", vec![1, 0]),
     ] {
-        let page = product.page(&format!("{PAGE}{query}")).await;
+        let page = service.page(&format!("{PAGE}{query}")).await;
         let expected: Vec<String> = expected.into_iter().map(|at| all[at].clone()).collect();
         assert_eq!(page.status, 200, "{query}");
         assert_eq!(ids(&page), expected, "{query}");
     }
     // By the id, whatever its status.
-    let page = product.page(&format!("{PAGE}?search={}", all[2])).await;
+    let page = service.page(&format!("{PAGE}?search={}", all[2])).await;
     assert_eq!(ids(&page), [all[2].clone()]);
     // How the list is looked at is kept.
-    let page = product.page(&format!("{PAGE}?search=b&sort=name")).await;
+    let page = service.page(&format!("{PAGE}?search=b&sort=name")).await;
     let create = page.between("id=\"create\" href=\"", "\"").replace("&#38;", "&");
     assert_eq!(create, format!("{PAGE}/new?search=b&sort=name"));
-    let dialog = product.page(&create).await;
+    let dialog = service.page(&create).await;
     assert_eq!(ids(&dialog), [all[0].clone()]);
     assert_eq!(dialog.between("data-cancel", ">"), "");
     assert!(dialog.body.contains(&format!("href=\"{PAGE}?search=b&#38;sort=name\" data-cancel")));
@@ -111,34 +111,34 @@ async fn the_list_is_searched_filtered_and_sorted() {
 /// The form is posted, so that what is looked for is not in a URL before it was looked at.
 #[tokio::test]
 async fn a_token_that_is_searched_for_stays_out_of_the_url() {
-    let product = Product::new();
-    let created = product.token("acme", "").await;
+    let service = Service::new();
+    let created = service.token("acme", "").await;
     let (id, text) = (created.record.id, created.token.expose_secret());
     for sent in [text.to_owned(), format!("Bearer {text}"), format!("ACME_TOKEN={text}")] {
         let sent = sent.replace(' ', "+");
-        let answer = product.post(&format!("{PAGE}/search"), &format!("search={sent}")).await;
+        let answer = service.post(&format!("{PAGE}/search"), &format!("search={sent}")).await;
         assert_eq!(answer.location(), format!("{PAGE}?search={id}"));
-        assert_eq!(ids(&product.page(answer.location()).await), [id.to_string()]);
+        assert_eq!(ids(&service.page(answer.location()).await), [id.to_string()]);
     }
     let form = "search=%20a%26b%20&status=all&sort=name";
-    let answer = product.post(&format!("{PAGE}/search"), form).await;
+    let answer = service.post(&format!("{PAGE}/search"), form).await;
     assert_eq!(answer.location(), format!("{PAGE}?search=a%26b&status=all&sort=name"));
-    let answer = product.post(&format!("{PAGE}/search"), "status=&sort=newest").await;
+    let answer = service.post(&format!("{PAGE}/search"), "status=&sort=newest").await;
     assert_eq!(answer.location(), PAGE);
 }
 
 #[tokio::test]
 async fn many_are_on_pages() {
-    let product = Product::new();
+    let service = Service::new();
     let mut all = BTreeSet::new();
     for _ in 0..120 {
-        all.insert(product.token("acme", "").await.record.id.to_string());
+        all.insert(service.token("acme", "").await.record.id.to_string());
     }
     for sort in ["", "?sort=name"] {
         let (mut path, mut seen, mut sizes) =
             (format!("{PAGE}{sort}"), BTreeSet::new(), Vec::new());
         loop {
-            let page = product.page(&path).await;
+            let page = service.page(&path).await;
             sizes.push(ids(&page).len());
             seen.extend(ids(&page));
             if !page.body.contains("rel=\"next\"") {
@@ -148,7 +148,7 @@ async fn many_are_on_pages() {
         }
         assert_eq!(sizes, [50, 50, 20]);
         assert_eq!(seen, all);
-        let last = product.page(&path).await;
+        let last = service.page(&path).await;
         let beginning = last
             .between("<nav class=\"pages\" aria-label=\"Pages\"><a class=\"button\" href=\"", "\"");
         assert_eq!(beginning, format!("{PAGE}{sort}"));
@@ -157,33 +157,33 @@ async fn many_are_on_pages() {
 
 #[tokio::test]
 async fn names_are_text() {
-    let product = Product::new();
+    let service = Service::new();
     let hostile = "</bdi><script>alert(1)</script>\" onload=\"x' {{ 7*7 }} &amp;";
-    let created = product.issuer.create(super::util::new_token(hostile), &ann()).await.unwrap();
+    let created = service.issuer.create(super::util::new_token(hostile), &ann()).await.unwrap();
     let id = created.record.id;
     let questions = ["rotate", "revoke"].map(|what| format!("/{id}/{what}"));
     for path in &questions {
-        let page = product.page(&format!("{PAGE}{path}")).await;
+        let page = service.page(&format!("{PAGE}{path}")).await;
         assert!(page.body.contains("&#60;script&#62;alert(1)&#60;/script&#62;"), "{page:?}");
         assert!(!page.body.contains("alert(1)</script>"), "{page:?}");
     }
-    product.issuer.revoke(id, &ann(), Some("<b>reason</b>".parse().unwrap())).await.unwrap();
+    service.issuer.revoke(id, &ann(), Some("<b>reason</b>".parse().unwrap())).await.unwrap();
     for path in ["?status=all".to_owned(), format!("/{id}"), format!("?revoked={id}")] {
-        let page = product.page(&format!("{PAGE}{path}")).await;
+        let page = service.page(&format!("{PAGE}{path}")).await;
         assert_eq!(page.status, 200);
         assert!(page.body.contains("&#60;script&#62;alert(1)&#60;/script&#62;"), "{page:?}");
         assert!(!page.body.contains("alert(1)</script>"), "{page:?}");
         assert!(!page.body.contains("<b>"), "{page:?}");
     }
-    let page = product.page(&format!("{PAGE}?search=%22%3E%3Cb%3E")).await;
+    let page = service.page(&format!("{PAGE}?search=%22%3E%3Cb%3E")).await;
     assert!(page.body.contains("value=\"&#34;&#62;&#60;b&#62;\""), "{page:?}");
 }
 
 /// To the byte, but for where the page itself is.
 #[tokio::test]
 async fn what_is_not_theirs_does_not_exist() {
-    let product = Product::new();
-    let other = product.token("beta", "").await.record.id;
+    let service = Service::new();
+    let other = service.token("beta", "").await.record.id;
     let mut pages = BTreeSet::new();
     for (user, project, id) in [
         ("ann", "acme", other.as_str()),
@@ -194,8 +194,8 @@ async fn what_is_not_theirs_does_not_exist() {
     ] {
         for what in ["", "/rotate", "/revoke"] {
             let path = format!("/settings/projects/{project}/tokens/{id}{what}");
-            let answer = product.send(Call::new("GET", &path).field("x-user", user).text("")).await;
-            answer.page();
+            let answer = service.send(Call::new("GET", &path).field("x-user", user).text("")).await;
+            answer.assert_is_page();
             assert_eq!(answer.status, 404, "{path}");
             assert!(
                 answer.body.contains("There is no such token or project, or you have no access")
@@ -205,9 +205,9 @@ async fn what_is_not_theirs_does_not_exist() {
     }
     assert_eq!(pages.len(), 1, "{pages:?}");
     // Nor does the notice of a revocation say anything of it.
-    product.issuer.revoke(other, &ann(), None).await.unwrap();
+    service.issuer.revoke(other, &ann(), None).await.unwrap();
     for id in [other.as_str(), "0000000000000000"] {
-        let page = product.page(&format!("{PAGE}?revoked={id}")).await;
+        let page = service.page(&format!("{PAGE}?revoked={id}")).await;
         assert!(!page.body.contains("is revoked"), "{page:?}");
     }
 }
@@ -215,19 +215,19 @@ async fn what_is_not_theirs_does_not_exist() {
 /// The notice is true: anybody can make a link.
 #[tokio::test]
 async fn what_is_not_revoked_is_not_said_to_be() {
-    let product = Product::new();
-    let id = product.token("acme", "").await.record.id;
-    let page = product.page(&format!("{PAGE}?revoked={id}")).await;
+    let service = Service::new();
+    let id = service.token("acme", "").await.record.id;
+    let page = service.page(&format!("{PAGE}?revoked={id}")).await;
     assert!(!page.body.contains("is revoked"), "{page:?}");
 }
 
 #[tokio::test]
 async fn who_may_only_look_is_offered_nothing_else() {
-    let product = Product::new();
-    let id = product.token("acme", "").await.record.id;
+    let service = Service::new();
+    let id = service.token("acme", "").await.record.id;
     for path in [PAGE.to_owned(), format!("{PAGE}/{id}")] {
-        let page = product.send(Call::new("GET", &path).field("x-user", "vic").text("")).await;
-        page.page();
+        let page = service.send(Call::new("GET", &path).field("x-user", "vic").text("")).await;
+        page.assert_is_page();
         assert_eq!(page.status, 200);
         for offer in ["/new\"", "/rotate", "/revoke", "/disable"] {
             assert!(!page.body.contains(offer), "{offer}: {page:?}");
@@ -237,7 +237,7 @@ async fn who_may_only_look_is_offered_nothing_else() {
 
 #[tokio::test]
 async fn paths_and_methods_that_are_none() {
-    let product = Product::new();
+    let service = Service::new();
     for (method, path, status) in [
         ("GET", "/settings/projects/acme", 404),
         ("GET", "/settings/projects/acme/tokens/", 404),
@@ -245,22 +245,22 @@ async fn paths_and_methods_that_are_none() {
         ("PUT", "/settings/projects/acme/tokens", 405),
         ("GET", "/settings/projects/acme/tokens/search", 405),
     ] {
-        let answer = product.send(Call::new(method, path).field("x-user", "ann").text("")).await;
-        answer.page();
+        let answer = service.send(Call::new(method, path).field("x-user", "ann").text("")).await;
+        answer.assert_is_page();
         assert_eq!(answer.status, status, "{method} {path}");
     }
 }
 
 #[tokio::test]
 async fn what_the_page_loads_is_there() {
-    let product = Product::new();
-    let page = product.page(PAGE).await;
+    let service = Service::new();
+    let page = service.page(PAGE).await;
     for (start, content_type) in
         [("<link rel=\"stylesheet\" href=\"", "text/css"), ("<script src=\"", "text/javascript")]
     {
         let path = page.between(start, "\"");
         assert!(path.starts_with("/settings/assets/page."), "{path}");
-        let answer = product.send(Call::new("GET", path).text("")).await;
+        let answer = service.send(Call::new("GET", path).text("")).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         assert_eq!(answer.headers["content-type"], format!("{content_type}; charset=utf-8"));
         assert_eq!(answer.headers["cache-control"], "public, max-age=3600");
@@ -271,8 +271,8 @@ async fn what_the_page_loads_is_there() {
 /// The host's own path, with parameters, and a project whose name needs escaping.
 #[tokio::test]
 async fn links_lead_to_where_it_is_mounted() {
-    let product = Product::new();
-    let router = Router::new().nest("/m", management::router(product.issuer.clone(), Team));
+    let service = Service::new();
+    let router = Router::new().nest("/m", management::router(service.issuer.clone(), Team));
     let app = Router::new().nest("/users/{id}/x", router);
     let tokens = "/users/b%20b/x/m/projects/a%2Fb%20%C3%BC/tokens";
     let get = async |path: &str| {
@@ -295,12 +295,12 @@ async fn links_lead_to_where_it_is_mounted() {
     }
 }
 
-/// Signs nobody in, and says where to.
+/// Nobody is signed in to see `a`, and who is has no access to all else.
 struct Outside(Option<&'static str>);
 
 impl Access for Outside {
-    async fn grant(&self, _: &Parts, _: &api_tokens::Project) -> Result<Grant, AccessError> {
-        Err(AccessError::SignedOut)
+    async fn grant(&self, _: &Parts, project: &Project) -> Result<Grant, AccessError> {
+        Err(if project.as_str() == "a" { AccessError::SignedOut } else { AccessError::NoAccess })
     }
 
     fn product(&self) -> management::Product {
@@ -317,15 +317,17 @@ async fn who_is_not_signed_in_is_sent_to_do_so() {
     let verifier = Verifier::new(prefix!("acme_live"), &Keyring::unkeyed(), MemoryStore::new());
     for (sign_in, expected) in [
         (None, None),
-        (Some("/in"), Some("/in?return_to=%2Fm%2Fprojects%2Fa%2Ftokens%3Fstatus%3Dall")),
+        (Some("/in"), Some("/in?return_to=%2Fm%2Fprojects%2Fa%2Ftokens%2Fnew%3Fstatus%3Dall")),
         (
             Some("https://sso.example/?a=b"),
-            Some("https://sso.example/?a=b&return_to=%2Fm%2Fprojects%2Fa%2Ftokens%3Fstatus%3Dall"),
+            Some(
+                "https://sso.example/?a=b&return_to=%2Fm%2Fprojects%2Fa%2Ftokens%2Fnew%3Fstatus%3Dall",
+            ),
         ),
     ] {
         let router = management::router(Issuer::new(&verifier), Outside(sign_in));
-        let app = Router::new().nest("/m", router);
-        let path = "/m/projects/a/tokens?status=all";
+        let app = Router::new().nest("/m", router.clone());
+        let path = "/m/projects/a/tokens/new?status=all&revoked=1";
         let response = app.clone().oneshot(Call::new("GET", path).text("")).await.unwrap();
         match expected {
             Some(url) => {
@@ -335,23 +337,29 @@ async fn who_is_not_signed_in_is_sent_to_do_so() {
             None => assert_eq!(response.status(), 401),
         }
         // What was sent is not lost without a word.
-        let response = app.oneshot(Call::new("POST", path).form("name=x")).await.unwrap();
+        let response =
+            app.oneshot(Call::new("POST", "/m/projects/a/tokens").form("name=x")).await.unwrap();
         assert_eq!(response.status(), 401);
         let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
         let body = String::from_utf8_lossy(&body);
-        assert!(body.contains("Nothing was changed"), "{body}");
+        assert!(body.contains("Nothing was done"), "{body}");
         assert_eq!(body.contains("return_to"), expected.is_some(), "{body}");
+        // To who is signed in, it is no answer.
+        let request = Call::new("GET", "/settings/projects/b/tokens").text("");
+        let other = Answer::of(router, request).await;
+        assert_eq!(other.status, 404, "{other:?}");
+        assert!(!other.body.contains("return_to"), "{other:?}");
     }
 }
 
 #[tokio::test]
 async fn a_rotation_is_followed() {
-    let product = Product::with_policy(LifetimePolicy::default());
-    let old = product.token("acme", "sources:read").await;
+    let service = Service::with_policy(LifetimePolicy::default());
+    let old = service.token("acme", "sources:read").await;
     let id = old.record.id;
     let rotate = Rotate::with_overlap(SignedDuration::from_hours(24));
-    let new = product.issuer.rotate(id, &ann(), rotate).await.unwrap();
-    let page = product.page(&format!("{PAGE}/{id}")).await;
+    let new = service.issuer.rotate(id, &ann(), rotate).await.unwrap();
+    let page = service.page(&format!("{PAGE}/{id}")).await;
     for part in [
         "Replaced by",
         new.record.id.as_str(),
@@ -363,52 +371,59 @@ async fn a_rotation_is_followed() {
     ] {
         assert!(page.body.contains(part), "{part}: {page:?}");
     }
-    product.verifier.verify(new.token.expose_secret().as_bytes()).await.unwrap();
-    product.verifier.verify(old.token.expose_secret().as_bytes()).await.unwrap();
-    let page = product.page(&format!("{PAGE}/{}", new.record.id)).await;
+    service.verifier.verify(new.token.expose_secret().as_bytes()).await.unwrap();
+    service.verifier.verify(old.token.expose_secret().as_bytes()).await.unwrap();
+    let page = service.page(&format!("{PAGE}/{}", new.record.id)).await;
     for part in ["Replaces", "The new token is used, last", "The old token was still used since"] {
         assert!(page.body.contains(part), "{part}: {page:?}");
     }
     // Both of the forms are on both pages, and are about the old token.
     let finish = page.between("<button formaction=\"", "\"").replace("/cancel", "/finish");
     assert_eq!(finish, format!("{PAGE}/{id}/rotation/finish"));
-    let answer = product.post(&finish, "").await;
-    let page = product.page(answer.location()).await;
+    let answer = service.post(&finish, "").await;
+    let page = service.page(answer.location()).await;
     assert!(page.body.contains(">Rotated out<"), "{page:?}");
     assert!(!page.body.contains("rotation/"), "{page:?}");
-    product.verifier.verify(old.token.expose_secret().as_bytes()).await.unwrap_err();
+    service.verifier.verify(old.token.expose_secret().as_bytes()).await.unwrap_err();
 }
 
 #[tokio::test]
 async fn off_and_on_and_gone() {
-    let product = Product::new();
-    let created = product.token("acme", "").await;
+    let service = Service::new();
+    let created = service.token("acme", "").await;
     let (id, text) = (created.record.id, created.token.expose_secret().as_bytes());
-    let answer = product.post(&format!("{PAGE}/{id}/disable"), "").await;
+    let answer = service.post(&format!("{PAGE}/{id}/disable"), "").await;
     assert_eq!(answer.location(), format!("{PAGE}/{id}"));
-    product.verifier.verify(text).await.unwrap_err();
-    assert!(product.page(answer.location()).await.body.contains("/enable\""));
-    let answer = product.post(&format!("{PAGE}/{id}/enable"), "").await;
-    product.verifier.verify(text).await.unwrap();
-    assert!(product.page(answer.location()).await.body.contains("/disable\""));
+    service.verifier.verify(text).await.unwrap_err();
+    assert!(service.page(answer.location()).await.body.contains("/enable\""));
+    let answer = service.post(&format!("{PAGE}/{id}/enable"), "").await;
+    service.verifier.verify(text).await.unwrap();
+    assert!(service.page(answer.location()).await.body.contains("/disable\""));
 
     let long = "x".repeat(201);
-    let answer = product.post(&format!("{PAGE}/{id}/revoke"), &format!("reason={long}")).await;
+    let answer = service.post(&format!("{PAGE}/{id}/revoke"), &format!("reason={long}")).await;
     assert_eq!(answer.status, 422);
     assert!(answer.body.contains("The reason must have at most 200 characters."), "{answer:?}");
     assert!(answer.body.contains(&format!("value=\"{long}\"")), "nothing is lost: {answer:?}");
-    product.verifier.verify(text).await.unwrap();
+    service.verifier.verify(text).await.unwrap();
 
-    let answer = product.post(&format!("{PAGE}/{id}/revoke?sort=name"), "reason=left").await;
+    let answer = service.post(&format!("{PAGE}/{id}/revoke?sort=name"), "reason=left").await;
     assert_eq!(answer.location(), format!("{PAGE}?sort=name&revoked={id}"));
-    product.verifier.verify(text).await.unwrap_err();
-    let page = product.page(answer.location()).await;
-    assert!(page.body.contains("<bdi>a token</bdi> is revoked."), "{page:?}");
+    service.verifier.verify(text).await.unwrap_err();
+    let page = service.page(answer.location()).await;
+    assert!(page.body.contains("“<bdi>a token</bdi>” is revoked."), "{page:?}");
     assert!(ids(&page).is_empty(), "{page:?}");
-    let page = product.page(&format!("{PAGE}/{id}")).await;
+    // This once: no link passes it on.
+    assert!(!page.body.contains("revoked="), "{page:?}");
+    // What is done is not asked about.
+    for what in ["rotate", "revoke"] {
+        let answer = service.page(&format!("{PAGE}/{id}/{what}")).await;
+        assert_eq!(answer.location(), format!("{PAGE}/{id}"));
+    }
+    let page = service.page(&format!("{PAGE}/{id}")).await;
     assert!(page.body.contains("<bdi>left</bdi>"), "{page:?}");
     assert!(!page.body.contains("/revoke"), "{page:?}");
     // Again is no error.
-    assert_eq!(product.post(&format!("{PAGE}/{id}/revoke"), "reason=").await.status, 303);
-    assert_eq!(product.post(&format!("{PAGE}/{id}/enable"), "").await.status, 409);
+    assert_eq!(service.post(&format!("{PAGE}/{id}/revoke"), "reason=").await.status, 303);
+    assert_eq!(service.post(&format!("{PAGE}/{id}/enable"), "").await.status, 409);
 }

@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::{
-    support::{Answer, Call, Product, TOKENS},
+    support::{Answer, Call, Service, TOKENS},
     util::ann,
 };
 
@@ -15,11 +15,11 @@ const REVOKE: &str = "/settings/api/revoke";
 
 #[tokio::test]
 async fn who_am_i_and_revoke_myself() {
-    let product = Product::new();
-    let token = product.token("acme", "sources:read").await;
+    let service = Service::new();
+    let token = service.token("acme", "sources:read").await;
     let text = token.token.expose_secret();
     let send =
-        async |method: &str| product.send(Call::new(method, TOKEN).bearer(text).text("")).await;
+        async |method: &str| service.send(Call::new(method, TOKEN).bearer(text).text("")).await;
     let me = send("GET").await.ok(200);
     assert_eq!(me["id"], token.record.id.as_str());
     assert_eq!(me["name"], "a token");
@@ -32,19 +32,19 @@ async fn who_am_i_and_revoke_myself() {
     assert_eq!(send("GET").await.error(401), "invalid_token");
     // A session is no token.
     let session = Call::new("GET", TOKEN).field("x-user", "ann").text("");
-    assert_eq!(product.send(session).await.error(401), "");
+    assert_eq!(service.send(session).await.error(401), "");
 }
 
-async fn introspect(product: &Product, caller: &str, token: &str) -> Answer {
-    product.send(Call::new("POST", INTROSPECT).bearer(caller).form(&format!("token={token}"))).await
+async fn introspect(service: &Service, caller: &str, token: &str) -> Answer {
+    service.send(Call::new("POST", INTROSPECT).bearer(caller).form(&format!("token={token}"))).await
 }
 
 #[tokio::test]
 async fn introspection() {
-    let product = Product::new();
-    let plain = product.token("acme", "sources:read flows:run").await;
-    let reader = product.token("acme", "tokens:read").await;
-    let other = product.token("beta", "sources:read").await;
+    let service = Service::new();
+    let plain = service.token("acme", "sources:read flows:run").await;
+    let reader = service.token("acme", "tokens:read").await;
+    let other = service.token("beta", "sources:read").await;
     let (text, reads) = (plain.token.expose_secret(), reader.token.expose_secret());
     let known = json!({
         "active": true,
@@ -55,8 +55,8 @@ async fn introspection() {
         "project": "acme",
         "iat": plain.record.created_at.as_second(),
     });
-    assert_eq!(introspect(&product, text, text).await.ok(200), known, "itself");
-    assert_eq!(introspect(&product, reads, text).await.ok(200), known, "another");
+    assert_eq!(introspect(&service, text, text).await.ok(200), known, "itself");
+    assert_eq!(introspect(&service, reads, text).await.ok(200), known, "another");
     let inactive = json!({"active": false});
     for (caller, token) in [
         (text, reads),
@@ -65,29 +65,29 @@ async fn introspection() {
         (reads, ""),
         (reads, &text.replace("acme_live_", "acme_live_x")),
     ] {
-        assert_eq!(introspect(&product, caller, token).await.ok(200), inactive);
+        assert_eq!(introspect(&service, caller, token).await.ok(200), inactive);
     }
     let edit =
         Edit { expiry: Some(Expiry::After(SignedDuration::from_secs(60))), ..Edit::default() };
-    let ends = product.issuer.edit(plain.record.id, &ann(), edit).await.unwrap().expires_at;
-    let exp = introspect(&product, reads, text).await.ok(200)["exp"].clone();
+    let ends = service.issuer.edit(plain.record.id, &ann(), edit).await.unwrap().expires_at;
+    let exp = introspect(&service, reads, text).await.ok(200)["exp"].clone();
     assert_eq!(exp, ends.unwrap().as_second());
-    product.issuer.revoke(plain.record.id, &ann(), None).await.unwrap();
-    assert_eq!(introspect(&product, reads, text).await.ok(200), inactive);
-    assert_eq!(introspect(&product, text, reads).await.error(401), "invalid_token");
+    service.issuer.revoke(plain.record.id, &ann(), None).await.unwrap();
+    assert_eq!(introspect(&service, reads, text).await.ok(200), inactive);
+    assert_eq!(introspect(&service, text, reads).await.error(401), "invalid_token");
     let anonymous = Call::new("POST", INTROSPECT).form(&format!("token={reads}"));
-    assert_eq!(product.send(anonymous).await.error(401), "");
+    assert_eq!(service.send(anonymous).await.error(401), "");
 }
 
 #[tokio::test]
 async fn whoever_has_a_token_revokes_it() {
-    let product = Product::new();
-    let revoke = async |body: &str| product.send(Call::new("POST", REVOKE).form(body)).await;
-    let token = product.token("acme", "").await;
+    let service = Service::new();
+    let revoke = async |body: &str| service.send(Call::new("POST", REVOKE).form(body)).await;
+    let token = service.token("acme", "").await;
     let text = token.token.expose_secret();
     let status = async |id: &str| {
         let path = format!("{TOKENS}/{id}");
-        product.ann("GET", &path, Value::Null).await.ok(200)["status"].clone()
+        service.ann("GET", &path, Value::Null).await.ok(200)["status"].clone()
     };
     for unknown in ["x", "acme_live_x", &text[..text.len() - 1], &text.replace("acme", "acmf")] {
         let answer = revoke(&format!("token={unknown}")).await;
@@ -104,8 +104,8 @@ async fn whoever_has_a_token_revokes_it() {
     assert_eq!(revoke(&format!("token={text}")).await.status, 200, "again");
 
     // It might be switched on again.
-    let disabled = product.token("acme", "").await;
-    product.issuer.disable(disabled.record.id, &ann()).await.unwrap();
+    let disabled = service.token("acme", "").await;
+    service.issuer.disable(disabled.record.id, &ann()).await.unwrap();
     revoke(&format!("token={}", disabled.token.expose_secret())).await;
     assert_eq!(status(disabled.record.id.as_str()).await, "revoked");
 }
@@ -114,71 +114,71 @@ async fn whoever_has_a_token_revokes_it() {
 /// can end it.
 #[tokio::test]
 async fn whoever_has_a_child_of_a_revoked_token_revokes_it() {
-    let product = Product::new();
-    let parent = product.token("acme", "tokens:write").await;
+    let service = Service::new();
+    let parent = service.token("acme", "tokens:write").await;
     let child = async || {
         let call = Call::new("POST", TOKENS).bearer(parent.token.expose_secret());
-        let created = product.send(call.json(&json!({"name": "x"}))).await.ok(201);
+        let created = service.send(call.json(&json!({"name": "x"}))).await.ok(201);
         created["token"].as_str().unwrap().to_owned()
     };
     let (one, other) = (child().await, child().await);
-    product.issuer.revoke(parent.record.id, &ann(), None).await.unwrap();
+    service.issuer.revoke(parent.record.id, &ann(), None).await.unwrap();
     let own = Call::new("DELETE", TOKEN).bearer(&one).text("");
-    assert_eq!(product.send(own).await.ok(200)["status"], "revoked");
+    assert_eq!(service.send(own).await.ok(200)["status"], "revoked");
     let form = Call::new("POST", REVOKE).form(&format!("token={other}"));
-    assert_eq!(product.send(form).await.status, 200);
+    assert_eq!(service.send(form).await.status, 200);
     for text in [one, other] {
-        assert!(product.verifier.verify(text.as_bytes()).await.is_err());
+        assert!(service.verifier.verify(text.as_bytes()).await.is_err());
     }
 }
 
 /// As it is where the token is verified.
 #[tokio::test]
 async fn the_reuse_of_a_replaced_token_is_noticed() {
-    let mut product = Product::new();
-    let reader = product.token("acme", "tokens:read").await;
-    let old = product.token("acme", "").await;
-    product.issuer.rotate(old.record.id, &ann(), Rotate::default()).await.unwrap();
+    let mut service = Service::new();
+    let reader = service.token("acme", "tokens:read").await;
+    let old = service.token("acme", "").await;
+    service.issuer.rotate(old.record.id, &ann(), Rotate::default()).await.unwrap();
     let inactive = json!({"active": false});
     let text = old.token.expose_secret();
-    let answer = introspect(&product, reader.token.expose_secret(), text).await;
+    let answer = introspect(&service, reader.token.expose_secret(), text).await;
     assert_eq!(answer.ok(200), inactive);
-    product.background.tick().await.unwrap();
+    service.background.tick().await.unwrap();
     let path = format!("{TOKENS}/{}/events", old.record.id);
-    let events = product.ann("GET", &path, Value::Null).await.ok(200);
+    let events = service.ann("GET", &path, Value::Null).await.ok(200);
     assert_eq!(events["events"][0]["kind"], "reuse_detected");
 }
 
 /// The successor was thrown away, so its predecessor goes on.
 #[tokio::test]
 async fn to_revoke_is_no_use() {
-    let mut product = Product::new();
-    let old = product.token("acme", "").await;
+    let mut service = Service::new();
+    let old = service.token("acme", "").await;
     let rotate = Rotate { retire_on_use: true, ..Rotate::with_overlap(SignedDuration::MAX) };
-    let new = product.issuer.rotate(old.record.id, &ann(), rotate).await.unwrap();
+    let new = service.issuer.rotate(old.record.id, &ann(), rotate).await.unwrap();
     let text = new.token.expose_secret();
-    let answer = product.send(Call::new("POST", REVOKE).form(&format!("token={text}"))).await;
+    let answer = service.send(Call::new("POST", REVOKE).form(&format!("token={text}"))).await;
     assert_eq!(answer.status, 200);
-    product.background.tick().await.unwrap();
+    service.background.tick().await.unwrap();
     let old_text = old.token.expose_secret().as_bytes();
-    assert!(product.verifier.verify(old_text).await.is_ok());
+    assert!(service.verifier.verify(old_text).await.is_ok());
 }
 
 /// Whoever asks was sent the token: that is what it is for.
 #[tokio::test]
 async fn to_introspect_is_a_use() {
-    let product = Product::new();
-    let reader = product.token("acme", "tokens:read").await;
-    let stranger = product.token("beta", "tokens:read").await;
-    let token = product.token("acme", "").await;
+    let service = Service::new();
+    let reader = service.token("acme", "tokens:read").await;
+    let stranger = service.token("beta", "tokens:read").await;
+    let token = service.token("acme", "").await;
     let last_used = async || {
         let path = format!("{TOKENS}/{}", token.record.id);
-        product.ann("GET", &path, Value::Null).await.ok(200)["last_used"].clone()
+        service.ann("GET", &path, Value::Null).await.ok(200)["last_used"].clone()
     };
     let text = token.token.expose_secret();
-    introspect(&product, stranger.token.expose_secret(), text).await.ok(200);
+    introspect(&service, stranger.token.expose_secret(), text).await.ok(200);
     assert_eq!(last_used().await, Value::Null);
-    introspect(&product, reader.token.expose_secret(), text).await.ok(200);
+    introspect(&service, reader.token.expose_secret(), text).await.ok(200);
     let used = last_used().await;
     assert!(used["at"].is_string() && used["address"].is_null(), "{used}");
 }
@@ -218,11 +218,11 @@ async fn introspection_heeds_the_owner() {
 
 #[tokio::test]
 async fn forms_that_are_none() {
-    let product = Product::new();
-    let token = product.token("acme", "").await;
+    let service = Service::new();
+    let token = service.token("acme", "").await;
     let text = token.token.expose_secret();
     for path in [REVOKE, INTROSPECT] {
-        let send = async |call: axum::http::Request<axum::body::Body>| product.send(call).await;
+        let send = async |call: axum::http::Request<axum::body::Body>| service.send(call).await;
         let call = || Call::new("POST", path).bearer(text);
         for body in ["", "toke=x", &format!("token={text}&token={text}")] {
             assert_eq!(send(call().form(body)).await.error(400), "invalid_request", "{body}");
@@ -236,5 +236,5 @@ async fn forms_that_are_none() {
         let large = format!("token={}", "x".repeat(129 * 1024));
         assert_eq!(send(call().form(&large)).await.error(413), "too_large");
     }
-    assert!(product.verifier.verify(text.as_bytes()).await.is_ok());
+    assert!(service.verifier.verify(text.as_bytes()).await.is_ok());
 }

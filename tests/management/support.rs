@@ -1,4 +1,4 @@
-//! A product with two projects and a few people, and requests to it.
+//! A service with two projects and a few people, and requests to it.
 
 use std::net::IpAddr;
 
@@ -51,7 +51,7 @@ impl Access for Team {
     }
 }
 
-pub(crate) struct Product {
+pub(crate) struct Service {
     pub(crate) issuer: Issuer<MemoryStore>,
     pub(crate) verifier: Verifier<MemoryStore>,
     /// Does nothing but when a test lets it.
@@ -59,7 +59,7 @@ pub(crate) struct Product {
     app: Router,
 }
 
-impl Product {
+impl Service {
     pub(crate) fn new() -> Self {
         Self::with_policy(LifetimePolicy::default())
     }
@@ -98,18 +98,18 @@ impl Product {
 /// A page of Ann's project.
 pub(crate) const PAGE: &str = "/settings/projects/acme/tokens";
 
-impl Product {
+impl Service {
     /// A page, as Ann sees it.
     pub(crate) async fn page(&self, path: &str) -> Answer {
         let answer = self.send(Call::new("GET", path).field("x-user", "ann").text("")).await;
-        answer.page();
+        answer.assert_is_page();
         answer
     }
 
     /// What a form of Ann's is answered with.
     pub(crate) async fn post(&self, path: &str, form: &str) -> Answer {
         let answer = self.send(Call::new("POST", path).field("x-user", "ann").form(form)).await;
-        answer.page();
+        answer.assert_is_page();
         answer
     }
 }
@@ -183,7 +183,7 @@ impl Answer {
 
     /// Checks that this is for a browser, which is to keep and to load nothing.
     #[track_caller]
-    pub(crate) fn page(&self) {
+    pub(crate) fn assert_is_page(&self) {
         let field = |name: &str| self.headers.get(name).map(|value| value.to_str().expect("text"));
         if self.status != 303 {
             assert_eq!(field("content-type"), Some("text/html; charset=utf-8"), "{self:?}");

@@ -4,11 +4,11 @@ use api_tokens::LifetimePolicy;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::support::{Call, Product, TOKENS};
+use super::support::{Call, Service, TOKENS};
 
 #[tokio::test]
 async fn create_shows_the_token_once() {
-    let product = Product::new();
+    let service = Service::new();
     let body = json!({
         "name": " Claude Integration 🚀 ",
         "scopes": ["sources:read"],
@@ -16,7 +16,7 @@ async fn create_shows_the_token_once() {
         "not_before": "2026-01-01T00:00:00Z",
         "expires_at": "2999-01-01T01:00:00+01:00",
     });
-    let answer = product.ann("POST", TOKENS, body).await;
+    let answer = service.ann("POST", TOKENS, body).await;
     let mut created = answer.ok(201);
     let id = created["id"].as_str().unwrap().to_owned();
     assert_eq!(answer.headers["location"], format!("{TOKENS}/{id}"));
@@ -44,12 +44,12 @@ async fn create_shows_the_token_once() {
         })
     );
     // The same, without the token and without the digest.
-    let read = product.ann("GET", &format!("{TOKENS}/{id}"), Value::Null).await;
+    let read = service.ann("GET", &format!("{TOKENS}/{id}"), Value::Null).await;
     assert_eq!(read.ok(200), created);
     assert_eq!(read.headers["etag"], "\"1\"");
-    assert_eq!(product.list("").await, json!({"tokens": [created], "next": null}));
+    assert_eq!(service.list("").await, json!({"tokens": [created], "next": null}));
     let token = token.as_str().unwrap();
-    assert!(product.verifier.verify(token.as_bytes()).await.is_ok());
+    assert!(service.verifier.verify(token.as_bytes()).await.is_ok());
 }
 
 #[tokio::test]
@@ -57,8 +57,8 @@ async fn the_expiry_is_absent_or_null_or_an_instant() {
     let days = |days: i64| SignedDuration::from_hours(24 * days);
     let policy =
         LifetimePolicy { default: Some(days(30)), max: Some(days(90)), allows_unlimited: true };
-    let product = Product::with_policy(policy);
-    let create = async |body: Value| product.ann("POST", TOKENS, body).await;
+    let service = Service::with_policy(policy);
+    let create = async |body: Value| service.ann("POST", TOKENS, body).await;
     let absent = create(json!({"name": "x"})).await.ok(201);
     assert!(absent["expires_at"].is_string());
     let (error, field) = create(json!({"name": "x", "expires_at": null})).await.problem(422);
@@ -72,40 +72,40 @@ async fn the_expiry_is_absent_or_null_or_an_instant() {
         "max_lifetime_seconds": 90 * 86_400,
         "allows_unlimited": false,
     });
-    assert_eq!(product.ann("GET", path, Value::Null).await.ok(200), expected);
-    let free = Product::new().ann("GET", path, Value::Null).await.ok(200);
+    assert_eq!(service.ann("GET", path, Value::Null).await.ok(200), expected);
+    let free = Service::new().ann("GET", path, Value::Null).await.ok(200);
     let expected = json!({
         "default_lifetime_seconds": null,
         "max_lifetime_seconds": null,
         "allows_unlimited": true,
     });
     assert_eq!(free, expected);
-    let product = Product::new();
+    let service = Service::new();
     let never = json!({"name": "x", "expires_at": null});
-    assert_eq!(product.ann("POST", TOKENS, never).await.ok(201)["expires_at"], Value::Null);
+    assert_eq!(service.ann("POST", TOKENS, never).await.ok(201)["expires_at"], Value::Null);
 }
 
 #[tokio::test]
 async fn lists_filter_and_page() {
-    let product = Product::new();
+    let service = Service::new();
     let mut ids = Vec::new();
     for number in 0..5 {
         let body = json!({"name": format!("CI {number}"), "expires_at": "2999-01-01T00:00:00Z"});
-        let created = product.ann("POST", TOKENS, body).await.ok(201);
+        let created = service.ann("POST", TOKENS, body).await.ok(201);
         ids.insert(0, created["id"].as_str().unwrap().to_owned());
     }
-    product.token("beta", "").await;
+    service.token("beta", "").await;
     let own = |count: usize| {
         Call::new("POST", TOKENS).field("x-user", "sam").json(&json!({
             "name": format!("Sam's {count}"),
         }))
     };
-    let sams = product.send(own(1)).await.ok(201)["id"].as_str().unwrap().to_owned();
+    let sams = service.send(own(1)).await.ok(201)["id"].as_str().unwrap().to_owned();
     let revoked = format!("{TOKENS}/{}", ids[2]);
-    product.ann("DELETE", &revoked, Value::Null).await.ok(200);
+    service.ann("DELETE", &revoked, Value::Null).await.ok(200);
 
     let listed = async |parameters: &str| -> Vec<String> {
-        let page = product.list(parameters).await;
+        let page = service.list(parameters).await;
         let tokens = page["tokens"].as_array().unwrap();
         tokens.iter().map(|token| token["id"].as_str().unwrap().to_owned()).collect()
     };
@@ -129,7 +129,7 @@ async fn lists_filter_and_page() {
     let mut parameters = "?name=ci*&limit=2".to_owned();
     loop {
         seen.extend(listed(&parameters).await);
-        let page = product.list(&parameters).await;
+        let page = service.list(&parameters).await;
         let Some(next) = page["next"].as_str() else { break };
         parameters = format!("?name=ci*&limit=2&after={next}");
     }
@@ -138,22 +138,22 @@ async fn lists_filter_and_page() {
 
 #[tokio::test]
 async fn lists_are_sorted() {
-    let product = Product::new();
+    let service = Service::new();
     let mut ids = Vec::new();
     for (name, end) in
         [("b", Some("2999-01-02")), ("A", None), ("a", Some("2999-01-01")), ("Ä", None)]
     {
         let end = end.map(|day| format!("{day}T00:00:00Z"));
-        let created = product.ann("POST", TOKENS, json!({"name": name, "expires_at": end})).await;
+        let created = service.ann("POST", TOKENS, json!({"name": name, "expires_at": end})).await;
         let created = created.ok(201);
         ids.push(created["id"].as_str().unwrap().to_owned());
         if ids.len() != 2 {
             let text = created["token"].as_str().unwrap();
-            product.verifier.verify(text.as_bytes()).await.unwrap();
+            service.verifier.verify(text.as_bytes()).await.unwrap();
         }
     }
     let places = async |parameters: &str| -> Vec<usize> {
-        let page = product.list(parameters).await;
+        let page = service.list(parameters).await;
         let tokens = page["tokens"].as_array().unwrap().iter();
         tokens.map(|token| ids.iter().position(|id| token["id"] == **id).unwrap()).collect()
     };
@@ -170,12 +170,12 @@ async fn lists_are_sorted() {
         let mut parameters = format!("?sort={sort}&limit=3");
         loop {
             seen.extend(places(&parameters).await);
-            let page = product.list(&parameters).await;
+            let page = service.list(&parameters).await;
             let Some(next) = page["next"].as_str() else { break };
             parameters = format!("?sort={sort}&limit=3&after={next}");
         }
         assert_eq!(seen, expected, "{sort}");
-        assert_eq!(product.list(&format!("?sort={sort}&limit=4")).await["next"], Value::Null);
+        assert_eq!(service.list(&format!("?sort={sort}&limit=4")).await["next"], Value::Null);
     }
     assert_eq!(places("?sort=name&living=true&name=A").await, [2, 1]);
 }
@@ -183,27 +183,27 @@ async fn lists_are_sorted() {
 /// To sort more would take too long.
 #[tokio::test]
 async fn very_many_are_listed_as_they_were_created_only() {
-    let product = Product::new();
+    let service = Service::new();
     for _ in 0..10_001 {
-        product.token("acme", "").await;
+        service.token("acme", "").await;
     }
     let sorted =
-        async || product.ann("GET", &format!("{TOKENS}?sort=oldest&limit=1"), Value::Null).await;
+        async || service.ann("GET", &format!("{TOKENS}?sort=oldest&limit=1"), Value::Null).await;
     assert_eq!(sorted().await.problem(422).1, "sort");
-    assert!(product.list("?limit=1").await["next"].is_string());
-    let one = product.list("?limit=1").await["tokens"][0]["id"].as_str().unwrap().to_owned();
-    product.ann("DELETE", &format!("{TOKENS}/{one}"), Value::Null).await.ok(200);
+    assert!(service.list("?limit=1").await["next"].is_string());
+    let one = service.list("?limit=1").await["tokens"][0]["id"].as_str().unwrap().to_owned();
+    service.ann("DELETE", &format!("{TOKENS}/{one}"), Value::Null).await.ok(200);
     let path = format!("{TOKENS}?sort=oldest&living=true&limit=1");
-    assert_eq!(product.ann("GET", &path, Value::Null).await.ok(200)["tokens"][0]["version"], 1);
+    assert_eq!(service.ann("GET", &path, Value::Null).await.ok(200)["tokens"][0]["version"], 1);
 }
 
 /// Whoever repeats a request that got lost has one token in the end.
 #[tokio::test]
 async fn a_repeated_request() {
-    let product = Product::new();
+    let service = Service::new();
     let create = async |key: &str, name: &str| {
         let call = Call::new("POST", TOKENS).field("x-user", "ann").field("idempotency-key", key);
-        let answer = product.send(call.json(&json!({"name": name}))).await;
+        let answer = service.send(call.json(&json!({"name": name}))).await;
         (answer.status.as_u16(), answer.json())
     };
     let (status, first) = create("k1", "x").await;
@@ -212,7 +212,7 @@ async fn a_repeated_request() {
     assert_eq!(status, 201);
     assert_ne!(first["id"], second["id"]);
     let verify = async |token: &Value| {
-        product.verifier.verify(token["token"].as_str().unwrap().as_bytes()).await.is_ok()
+        service.verifier.verify(token["token"].as_str().unwrap().as_bytes()).await.is_ok()
     };
     assert!(!verify(&first).await, "it is replaced");
     assert!(verify(&second).await);
@@ -224,7 +224,7 @@ async fn a_repeated_request() {
     assert_eq!((status, &problem["error"]), (409, &json!("repeated")), "something else");
     let call = Call::new("POST", TOKENS).field("x-user", "ann");
     let call = call.field("idempotency-key", "a").field("idempotency-key", "b");
-    let twice = product.send(call.json(&json!({"name": "x"}))).await;
+    let twice = service.send(call.json(&json!({"name": "x"}))).await;
     assert_eq!(twice.problem(422).1, "idempotency_key");
     let (status, problem) = create(" k", "x").await;
     assert_eq!((status, &problem["field"]), (422, &json!("idempotency_key")));
@@ -232,15 +232,15 @@ async fn a_repeated_request() {
 
 #[tokio::test]
 async fn events_tell_who_did_what() {
-    let product = Product::new();
-    let token = product.token("acme", "tokens:*").await;
+    let service = Service::new();
+    let token = service.token("acme", "tokens:*").await;
     let id = token.record.id;
     let path = format!("{TOKENS}/{id}");
-    product.ann("PATCH", &path, json!({"name": "other"})).await.ok(200);
+    service.ann("PATCH", &path, json!({"name": "other"})).await.ok(200);
     let call = Call::new("POST", &format!("{path}/disable"));
-    let through = product.token("acme", "tokens:*").await;
-    product.send(call.bearer(through.token.expose_secret()).text("")).await.ok(200);
-    let events = product.ann("GET", &format!("{path}/events"), Value::Null).await.ok(200);
+    let through = service.token("acme", "tokens:*").await;
+    service.send(call.bearer(through.token.expose_secret()).text("")).await.ok(200);
+    let events = service.ann("GET", &format!("{path}/events"), Value::Null).await.ok(200);
     assert_eq!(events["next"], Value::Null);
     let events = &events["events"];
     let seen: Vec<_> = events
@@ -260,7 +260,7 @@ async fn events_tell_who_did_what() {
     assert!(events.as_array().unwrap().iter().all(|event| event["by"] == "ann"));
     let before = &events[1]["number"];
     let path = format!("{path}/events?limit=1&before={before}");
-    let page = product.ann("GET", &path, Value::Null).await.ok(200);
+    let page = service.ann("GET", &path, Value::Null).await.ok(200);
     assert_eq!(page["events"], json!([events[2]]));
     assert_eq!(page["next"], events[2]["number"]);
 }
@@ -268,13 +268,13 @@ async fn events_tell_who_did_what() {
 /// The plaintext is in the answer that shows it, and the digest in none.
 #[tokio::test]
 async fn nothing_else_shows_a_secret() {
-    let product = Product::new();
-    let created = product.ann("POST", TOKENS, json!({"name": "x"})).await;
+    let service = Service::new();
+    let created = service.ann("POST", TOKENS, json!({"name": "x"})).await;
     let token = created.ok(201)["token"].as_str().unwrap().to_owned();
     let secret = token.rsplit('_').next().unwrap().to_owned();
     assert_eq!(created.body.matches(&secret).count(), 1);
     let id = created.json()["id"].as_str().unwrap().to_owned();
-    let record = product.issuer.get(id.parse().unwrap(), &super::util::ann()).await.unwrap();
+    let record = service.issuer.get(id.parse().unwrap(), &super::util::ann()).await.unwrap();
     let digest = record.unwrap().digest.to_string();
     let path = format!("{TOKENS}/{id}");
     for (method, path, body) in [
@@ -286,7 +286,7 @@ async fn nothing_else_shows_a_secret() {
         ("GET", format!("{path}/events"), json!(null)),
         ("DELETE", path.clone(), json!(null)),
     ] {
-        let answer = product.ann(method, &path, body).await;
+        let answer = service.ann(method, &path, body).await;
         assert!(answer.status.is_success(), "{answer:?}");
         let text = format!("{answer:?}");
         assert!(!text.contains(&secret) && !text.contains(&digest), "{method} {path}: {text}");

@@ -1,6 +1,6 @@
 //! What the library's router asks the product: who may manage tokens, and what the page is to say.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use api_tokens::{
     Principal, Project,
@@ -9,7 +9,7 @@ use api_tokens::{
 use axum::http::request::Parts;
 use axum_extra::extract::cookie::CookieJar;
 
-use crate::{Failure, sign_in::SignIn};
+use crate::{Failure, api::peer_address, sign_in::SignIn};
 
 /// The admin's name in records.
 pub(crate) const ADMIN: &str = "admin";
@@ -50,6 +50,10 @@ impl Access for Admin {
             return Ok(Grant::write(self.principal.clone()));
         }
         Err(AccessError::SignedOut)
+    }
+
+    fn client_address(&self, request: &Parts) -> Option<IpAddr> {
+        peer_address(request)
     }
 
     fn product(&self) -> Product {

@@ -42,7 +42,7 @@ pub(crate) fn routes(verifier: Verifier<DynTokenStore>, sources: Arc<Sources>) -
 
 /// Clients connect to this service themselves. Behind a proxy, this would be the proxy's address,
 /// and the client's the one in a header that only this proxy can have written.
-fn peer_address(request: &Parts) -> Option<IpAddr> {
+pub(crate) fn peer_address(request: &Parts) -> Option<IpAddr> {
     let ConnectInfo(peer) = request.extensions.get::<ConnectInfo<SocketAddr>>()?;
     Some(peer.ip())
 }

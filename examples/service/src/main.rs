@@ -40,7 +40,10 @@ use axum::{Router, http::StatusCode, middleware};
 use clap::Parser;
 use tokio::{net::TcpListener, sync::Notify};
 
-use crate::{admin::Admin, problem::Problem, setup::Data, sources::Sources, store::Location};
+use crate::{
+    admin::Admin, greeting::Greeting, problem::Problem, setup::Data, sources::Sources,
+    store::Location,
+};
 
 /// A service with projects, sources and flows, whose clients use API tokens.
 ///
@@ -105,9 +108,16 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
 
     let first_token = setup::first_token(&issuer).await?;
     let base = format!("http://{}", listener.local_addr()?);
-    let (store, sign_in) = (arguments.store.as_ref(), Arc::new(data.sign_in));
-    let new_password = sign_in.new_password();
-    greeting::print(&base, &data.files, store, &sources, new_password, first_token.as_ref())?;
+    let sign_in = Arc::new(data.sign_in);
+    Greeting {
+        base: &base,
+        files: &data.files,
+        location: arguments.store.as_ref(),
+        sources: &sources,
+        new_password: sign_in.new_password(),
+        first_token: first_token.as_ref(),
+    }
+    .print()?;
     drop(first_token);
 
     let admin = Admin::new(Arc::clone(&sign_in), &base)?;

@@ -19,8 +19,8 @@ pub(in super::super) fn routes<State: Clone + Send + Sync + 'static>() -> Router
         .route("/page.js", get(async || asset("text/javascript; charset=utf-8", SCRIPT)))
 }
 
-/// For an hour: while one release takes the place of another, a node may have answered with the
-/// other one's.
+/// For an hour only: while one release takes the place of another, an old node may answer what a new
+/// one's page asks for.
 fn asset(content_type: &'static str, text: &'static str) -> impl IntoResponse {
     let headers = [
         (CONTENT_TYPE, content_type),
@@ -30,7 +30,7 @@ fn asset(content_type: &'static str, text: &'static str) -> impl IntoResponse {
     (headers.map(|(name, value)| (name, HeaderValue::from_static(value))), text)
 }
 
-/// Is another one when what is served is.
+/// Changes with the content, so that browsers load it anew.
 pub(super) fn version() -> u32 {
     crc32fast::hash(STYLE.as_bytes()) ^ crc32fast::hash(SCRIPT.as_bytes())
 }

@@ -10,11 +10,10 @@ use ::axum::{
 use askama::Template;
 
 use super::{
-    super::{Access, Management, Product, caller::Caller, problem::Problem},
+    super::{Product, caller::Caller, problem::Problem},
     list::List,
     place::Place,
 };
-use crate::TokenStore;
 
 /// The list of a project's tokens, perhaps behind a dialog.
 #[derive(Template)]
@@ -26,26 +25,15 @@ pub(super) struct Document<'a> {
     /// Or why there is none.
     pub(super) list: Result<List, Problem>,
     /// The name of a token that was revoked just now.
-    pub(super) notice: Option<String>,
-    pub(super) dialog: Option<Dialog>,
+    pub(super) revoked: Option<String>,
+    pub(super) before: Option<Before>,
 }
 
 /// What is before the list.
-pub(super) struct Dialog {
-    title: String,
+pub(super) struct Before {
+    pub(super) title: String,
     /// Made by another template, which escapes what is in it.
-    html: String,
-}
-
-impl<'a> Document<'a> {
-    pub(super) fn new(
-        product: &'a Product,
-        place: &'a Place,
-        caller: &'a Caller,
-        list: Result<List, Problem>,
-    ) -> Self {
-        Self { product, place, caller, list, notice: None, dialog: None }
-    }
+    pub(super) html: String,
 }
 
 /// What is shown in place of the list if there is nothing to show.
@@ -55,6 +43,7 @@ pub(super) struct ErrorDocument<'a> {
     pub(super) product: &'a Product,
     pub(super) place: &'a Place,
     pub(super) problem: &'a Problem,
+    /// For who is not signed in.
     pub(super) sign_in: Option<String>,
 }
 
@@ -84,8 +73,8 @@ impl ErrorDocument<'_> {
             StatusCode::NOT_FOUND => {
                 "There is no such token or project, or you have no access to it.".to_owned()
             }
-            StatusCode::UNAUTHORIZED => "Sign in, and come back. Nothing was changed.".to_owned(),
-            _ => self.problem.sentence() + ".",
+            StatusCode::UNAUTHORIZED => "Nothing was done. Sign in, and come back.".to_owned(),
+            _ => self.problem.sentence(),
         }
     }
 }
@@ -99,21 +88,4 @@ pub(super) fn respond(status: StatusCode, document: &impl Template) -> Response 
         // Templates of this crate have nothing in them that fails.
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
-}
-
-/// A dialog, before the list. If there is no list, there is the dialog still: it may hold the only
-/// copy of a plaintext.
-pub(super) async fn dialog<S: TokenStore, A: Access>(
-    status: StatusCode,
-    title: impl Into<String>,
-    dialog: &impl Template,
-    management: &Management<S, A>,
-    place: &Place,
-    caller: &Caller,
-) -> Response {
-    let list = List::read(management, caller, &place.query).await;
-    let document = Document::new(&management.product, place, caller, list);
-    let html = dialog.render().ok();
-    let dialog = html.map(|html| Dialog { title: title.into(), html });
-    respond(status, &Document { dialog, ..document })
 }

@@ -1,10 +1,15 @@
-//! What a form of the page sends.
+//! Forms: what they send, and what they are filled with.
 
-use ::axum::extract::{FromRequest, Request};
+use std::borrow::Cow;
+
+use ::axum::{
+    extract::{FromRequest, Request},
+    http::StatusCode,
+};
 
 use super::super::{input, problem::Problem};
 
-/// The fields of a form, in the order in which they are sent.
+/// The fields that a form sends, in their order.
 pub(super) struct Form(Vec<(String, String)>);
 
 impl<State: Send + Sync> FromRequest<State> for Form {
@@ -28,9 +33,27 @@ impl Form {
     }
 }
 
-/// Which is what in a field with fixed choices.
+/// One entry of a drop-down list.
 pub(super) struct Choice {
-    pub(super) value: &'static str,
-    pub(super) text: &'static str,
+    pub(super) value: Cow<'static, str>,
+    pub(super) text: Cow<'static, str>,
     pub(super) is_chosen: bool,
+}
+
+/// What was wrong with a form when it was sent, if it was and anything was.
+pub(super) struct Flaw<'a>(pub(super) Option<&'a Problem>);
+
+impl Flaw<'_> {
+    pub(super) fn is_of(&self, field: &str) -> bool {
+        self.0.is_some_and(|problem| problem.field() == Some(field))
+    }
+
+    pub(super) fn sentence(&self) -> Option<String> {
+        self.0.map(Problem::sentence)
+    }
+
+    /// Of the answer that shows the form.
+    pub(super) fn status(&self) -> StatusCode {
+        self.0.map_or(StatusCode::OK, Problem::status)
+    }
 }

@@ -1,16 +1,22 @@
 //! The tokens of a project, as rows.
 
-use ::axum::{Extension, extract::State, http::StatusCode, response::Response};
+use ::axum::{
+    Extension,
+    extract::{RawQuery, State},
+    http::StatusCode,
+    response::Response,
+};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    super::{Access, Managed, Management, caller::Caller, problem::Problem, sort},
+    super::{Access, Managed, problem::Problem, sort},
     document::{Document, respond},
     form::Form,
     place::Place,
-    query::Query,
+    query::{Query, status_text},
     see_other,
     time::Moment,
+    visit::Visit,
 };
 use crate::{
     State as TokenState, Status, TokenId, TokenRecord, TokenStore, Usage, transition::Operation,
@@ -24,135 +30,164 @@ pub(super) struct List {
     pub(super) rows: Vec<Row>,
     /// What to send as `after` for the next page.
     pub(super) next: Option<String>,
-    /// Whether these are all of the project's that are in use.
-    pub(super) is_everything: bool,
 }
 
+/// A token, for people. What a template shows is a method here.
 pub(super) struct Row {
-    pub(super) id: TokenId,
-    pub(super) name: String,
-    pub(super) scopes: Vec<String>,
-    pub(super) created: Moment,
-    pub(super) last_used: Option<Moment>,
-    pub(super) expires: Option<Moment>,
-    /// Whether that is within a week.
-    pub(super) ends_soon: bool,
-    pub(super) status: Status,
-    /// Until when it is accepted beside its successor.
-    pub(super) overlap_ends: Option<Moment>,
-    pub(super) can_be_rotated: bool,
-    pub(super) is_final: bool,
+    pub(super) record: TokenRecord,
+    pub(super) last_use: Option<LastUse>,
+    pub(super) now: Timestamp,
+}
+
+/// When a token was last used, and from where.
+pub(super) struct LastUse {
+    pub(super) usage: Usage,
+    pub(super) now: Timestamp,
+}
+
+impl LastUse {
+    pub(super) fn at(&self) -> Moment {
+        Moment { at: self.usage.last_used_at, now: self.now }
+    }
 }
 
 impl Row {
     pub(super) fn new(record: TokenRecord, usage: Option<Usage>, now: Timestamp) -> Self {
+        Self { record, last_use: usage.map(|usage| LastUse { usage, now }), now }
+    }
+
+    pub(super) async fn read<S: TokenStore, A: Access>(
+        visit: &Visit<S, A>,
+        id: TokenId,
+    ) -> Result<Self, Problem> {
+        let issuer = &visit.management.issuer;
+        let record = issuer.get(id, &visit.caller.actor).await?;
+        let record = record.ok_or_else(Problem::not_found)?;
+        let usage = issuer.usage_of_one(&record).await?;
+        Ok(Self::new(record, usage, issuer.now()))
+    }
+
+    pub(super) fn moment(&self, at: &Timestamp) -> Moment {
+        Moment { at: *at, now: self.now }
+    }
+
+    pub(super) fn created(&self) -> Moment {
+        self.moment(&self.record.created_at)
+    }
+
+    pub(super) fn expires(&self) -> Option<Moment> {
+        self.record.expires_at.map(|at| self.moment(&at))
+    }
+
+    pub(super) fn expires_soon(&self) -> bool {
         const SOON: SignedDuration = SignedDuration::from_hours(7 * 24);
-        let state = TokenState::of(&record, now);
-        let moment = |at| Moment { at, now };
-        let is_soon = |end: Timestamp| end.duration_since(now) < SOON;
-        Self {
-            id: record.id,
-            scopes: record.scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
-            created: moment(record.created_at),
-            last_used: usage.map(|usage| moment(usage.last_used_at)),
-            expires: record.expires_at.map(moment),
-            ends_soon: !state.is_final() && record.expires_at.is_some_and(is_soon),
-            status: record.status(now),
-            overlap_ends: record
-                .overlap_ends_at()
-                .filter(|_| state == TokenState::Rotating)
-                .map(moment),
-            can_be_rotated: state.allows(Operation::Rotate),
-            is_final: state.is_final(),
-            name: record.name.into(),
-        }
+        let is_soon = |end: Timestamp| end.duration_since(self.now) < SOON;
+        !self.is_final() && self.record.expires_at.is_some_and(is_soon)
+    }
+
+    fn state(&self) -> TokenState {
+        TokenState::of(&self.record, self.now)
+    }
+
+    pub(super) fn status(&self) -> Status {
+        self.record.status(self.now)
     }
 
     pub(super) fn status_text(&self) -> &'static str {
-        match self.status {
-            Status::Active => "Active",
-            Status::NotYetValid => "Not yet valid",
-            Status::Disabled => "Disabled",
-            Status::Expired => "Expired",
-            Status::RotatedOut => "Rotated out",
-            Status::Revoked => "Revoked",
-        }
+        status_text(self.status())
+    }
+
+    /// Until when it is accepted beside its successor.
+    pub(super) fn overlap_ends(&self) -> Option<Moment> {
+        let end = self.record.overlap_ends_at().filter(|_| self.state() == TokenState::Rotating);
+        end.map(|at| self.moment(&at))
+    }
+
+    pub(super) fn is_final(&self) -> bool {
+        self.state().is_final()
+    }
+
+    pub(super) fn can_be_rotated(&self) -> bool {
+        self.state().allows(Operation::Rotate)
+    }
+
+    pub(super) fn can_be_disabled(&self) -> bool {
+        !self.record.disabled && self.state().allows(Operation::Disable)
+    }
+
+    pub(super) fn can_be_enabled(&self) -> bool {
+        self.record.disabled && self.state().allows(Operation::Enable)
     }
 }
 
 impl List {
     pub(super) async fn read<S: TokenStore, A: Access>(
-        management: &Management<S, A>,
-        caller: &Caller,
-        query: &Query,
+        visit: &Visit<S, A>,
     ) -> Result<Self, Problem> {
-        let issuer = &management.issuer;
-        let (records, next) = match Self::with_id(management, caller, query).await? {
+        let issuer = &visit.management.issuer;
+        let (records, next) = match with_id(visit).await? {
             Some(record) => (vec![record], None),
-            None => Self::matching(management, caller, query).await?,
+            None => matching(visit).await?,
         };
         let now = issuer.now();
         let usages = issuer.usage(&records).await?;
         let rows = records.into_iter().zip(usages);
-        let rows = rows.map(|(record, usage)| Row::new(record, usage, now)).collect();
-        Ok(Self { rows, next, is_everything: query.is_everything() })
+        Ok(Self { rows: rows.map(|(record, usage)| Row::new(record, usage, now)).collect(), next })
     }
+}
 
-    async fn matching<S: TokenStore, A: Access>(
-        management: &Management<S, A>,
-        caller: &Caller,
-        query: &Query,
-    ) -> Result<(Vec<TokenRecord>, Option<String>), Problem> {
-        let (issuer, actor) = (&management.issuer, &caller.actor);
-        let selection = query.selection(caller);
-        let list = |after| sort::list(issuer, &selection, actor, query.order, after, LIMIT);
-        match list(query.after.clone()).await {
-            // The token after which this page began is gone, or nobody knows what was sent.
-            Err(problem) if problem.field() == Some("after") => list(None).await,
-            result => result,
-        }
-    }
+/// The token whose id is looked for, whatever its status.
+async fn with_id<S: TokenStore, A: Access>(
+    visit: &Visit<S, A>,
+) -> Result<Option<TokenRecord>, Problem> {
+    let Ok(id) = visit.place.query.search.parse() else { return Ok(None) };
+    Ok(visit.management.issuer.get(id, &visit.caller.actor).await?)
+}
 
-    /// The token whose id is looked for, whatever its status.
-    async fn with_id<S: TokenStore, A: Access>(
-        management: &Management<S, A>,
-        caller: &Caller,
-        query: &Query,
-    ) -> Result<Option<TokenRecord>, Problem> {
-        let Ok(id) = query.search.parse() else { return Ok(None) };
-        Ok(management.issuer.get(id, &caller.actor).await?)
+async fn matching<S: TokenStore, A: Access>(
+    visit: &Visit<S, A>,
+) -> Result<(Vec<TokenRecord>, Option<String>), Problem> {
+    let Visit { management, caller, place: Place { query, .. } } = visit;
+    let selection = query.selection(caller);
+    let list = |after| {
+        sort::list(&management.issuer, &selection, &caller.actor, query.order, after, LIMIT)
+    };
+    match list(query.after.clone()).await {
+        // The token after which this page began is gone, or nobody knows what was sent.
+        Err(problem) if problem.field() == Some("after") => list(None).await,
+        result => result,
     }
 }
 
 /// The page itself.
 pub(super) async fn list<S: TokenStore, A: Access>(
-    State(management): Managed<S, A>,
-    Extension(place): Extension<Place>,
-    caller: Caller,
+    visit: Visit<S, A>,
+    RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let notice = match place.query.revoked {
-        Some(id) => revoked_notice(&management, &caller, id).await?,
+    let revoked = match Place::revoked(query.as_deref().unwrap_or_default()) {
+        Some(id) => name_of_revoked(&visit, id).await?,
         None => None,
     };
-    let list = List::read(&management, &caller, &place.query).await;
+    let list = List::read(&visit).await;
     let status = list.as_ref().err().map_or(StatusCode::OK, Problem::status);
-    let document = Document::new(&management.product, &place, &caller, list);
-    Ok(respond(status, &Document { notice, ..document }))
+    Ok(respond(status, &Document { revoked, ..visit.document(list) }))
 }
 
 /// What to say after a revocation. Anybody can make a link that asks for it, so it is true.
-async fn revoked_notice<S: TokenStore, A: Access>(
-    management: &Management<S, A>,
-    caller: &Caller,
+async fn name_of_revoked<S: TokenStore, A: Access>(
+    visit: &Visit<S, A>,
     id: TokenId,
 ) -> Result<Option<String>, Problem> {
-    let record = management.issuer.get(id, &caller.actor).await?;
-    let revoked = record.filter(|record| record.status(management.issuer.now()) == Status::Revoked);
+    let issuer = &visit.management.issuer;
+    let record = issuer.get(id, &visit.caller.actor).await?;
+    let revoked = record.filter(|record| record.status(issuer.now()) == Status::Revoked);
     Ok(revoked.map(|record| record.name.into()))
 }
 
 /// Where the list is as a form asks for it. The form is posted, and a token in it becomes its id:
 /// people who want to know which one theirs is paste it, and it must not get into a URL.
+///
+/// Nobody is asked who they are: this reads nothing and changes nothing.
 pub(super) async fn search<S: TokenStore, A: Access>(
     State(management): Managed<S, A>,
     Extension(place): Extension<Place>,

@@ -1,11 +1,7 @@
 "use strict";
 // Makes the page more convenient. It works without, except for Copy.
 
-const shown = document.querySelector("[data-shown]");
-const plaintext = document.getElementById("plaintext");
-let isCopied = !shown;
-
-// Says it to those who do not see it.
+// For those who do not see it.
 const say = (text) => {
   document.getElementById("said").textContent = text;
 };
@@ -21,28 +17,31 @@ const write = async (element) => {
   }
 };
 
+// The dialog with a plaintext, and whether that has been copied.
+const shown = document.querySelector("[data-shown]");
+let isCopied = false;
+
 for (const button of document.querySelectorAll("[data-copy]")) {
   const element = document.getElementById(button.dataset.copy);
   button.hidden = false;
   button.addEventListener("click", async () => {
     const done = await write(element);
-    isCopied ||= done && shown.contains(element);
+    isCopied ||= done;
     button.classList.toggle("copied", done);
     setTimeout(() => button.classList.remove("copied"), 2000);
     say(done ? "Copied" : "Copying did not work: select the text and copy it");
   });
 }
 
-// By hand, too.
-document.addEventListener("copy", () => {
-  isCopied ||= getSelection().toString().includes(plaintext.textContent);
-});
-
-addEventListener("beforeunload", (event) => {
-  if (!isCopied) event.preventDefault();
-});
-
 if (shown) {
+  const plaintext = document.getElementById("plaintext").textContent;
+  // By hand, too.
+  document.addEventListener("copy", () => {
+    isCopied ||= getSelection().toString().includes(plaintext);
+  });
+  addEventListener("beforeunload", (event) => {
+    if (!isCopied) event.preventDefault();
+  });
   // To reload is to see the list, not to send the form again.
   history.replaceState(null, "", shown.dataset.shown);
   // The browser may keep the page as it is, for its button Back.

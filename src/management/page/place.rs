@@ -17,6 +17,8 @@ pub(super) struct Place {
     mount: String,
     /// The project's list.
     tokens: String,
+    /// What was asked for.
+    here: String,
     pub(super) query: Query,
 }
 
@@ -31,6 +33,7 @@ impl Place {
         Self {
             mount: projects.strip_suffix("/projects").unwrap_or_default().to_owned(),
             tokens: format!("{projects}/{project}/tokens"),
+            here: whole.to_owned(),
             query: Query::of(request.uri().query().unwrap_or_default(), prefix),
         }
     }
@@ -39,7 +42,7 @@ impl Place {
         format!("{}/assets/{name}?{:08x}", self.mount, assets::version())
     }
 
-    /// The list, without what else it was asked for.
+    /// The list, as it is at first.
     pub(super) fn plain_list(&self) -> &str {
         &self.tokens
     }
@@ -73,22 +76,36 @@ impl Place {
         self.below(&format!("{id}/{what}"))
     }
 
-    /// The list, which says that the token has been revoked.
+    /// The list as it is looked at, which says that a token has been revoked: this once, it is not
+    /// kept from page to page.
     pub(super) fn after_revocation(&self, id: &TokenId) -> String {
-        self.with_query("", &Query { revoked: Some(*id), ..self.query.clone() })
+        let list = self.list();
+        let separator = if list.contains('?') { '&' } else { '?' };
+        format!("{list}{separator}revoked={id}")
     }
 
-    /// Where to sign in, and to come back from.
-    pub(super) fn sign_in(&self, url: &str) -> String {
+    /// The token that the list is to say this of.
+    pub(super) fn revoked(query: &str) -> Option<TokenId> {
+        let mut parameters = form_urlencoded::parse(query.as_bytes());
+        parameters.find(|(name, _)| name == "revoked").and_then(|(_, id)| id.parse().ok())
+    }
+
+    /// Where to sign in, and to come back from to what was asked for, or if that was more than to
+    /// look, to the list.
+    pub(super) fn sign_in(&self, url: &str, is_get: bool) -> String {
         let separator = if url.contains('?') { '&' } else { '?' };
-        let return_to =
-            Serializer::new(String::new()).append_pair("return_to", &self.list()).finish();
+        let back = if is_get { with_query(&self.here, &self.query) } else { self.list() };
+        let return_to = Serializer::new(String::new()).append_pair("return_to", &back).finish();
         format!("{url}{separator}{return_to}")
     }
 
     pub(super) fn with_query(&self, path: &str, query: &Query) -> String {
-        let query = query.to_string();
-        let separator = if query.is_empty() { "" } else { "?" };
-        format!("{}{path}{separator}{query}", self.tokens)
+        with_query(&format!("{}{path}", self.tokens), query)
     }
+}
+
+fn with_query(path: &str, query: &Query) -> String {
+    let query = query.to_string();
+    let separator = if query.is_empty() { "" } else { "?" };
+    format!("{path}{separator}{query}")
 }

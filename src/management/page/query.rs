@@ -22,8 +22,6 @@ pub(super) struct Query {
     pub(super) which: Which,
     pub(super) order: Order,
     pub(super) after: Option<String>,
-    /// The token that was revoked just now.
-    pub(super) revoked: Option<TokenId>,
 }
 
 /// Of which status the tokens are.
@@ -45,7 +43,6 @@ impl Query {
                 "status" => query.which = Which::of(&value),
                 "sort" => query.order = word(&value).unwrap_or_default(),
                 "after" => query.after = Some(value.into_owned()),
-                "revoked" => query.revoked = value.parse().ok(),
                 _ => {}
             }
         }
@@ -68,10 +65,10 @@ impl Query {
     }
 }
 
-/// As in a URL, without what is as it is anyway.
+/// As in a URL. Defaults are left out.
 impl fmt::Display for Query {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { search, which, order, after, revoked } = self;
+        let Self { search, which, order, after } = self;
         let mut query = Serializer::new(String::new());
         if !search.is_empty() {
             query.append_pair("search", search);
@@ -84,9 +81,6 @@ impl fmt::Display for Query {
         }
         if let Some(after) = after {
             query.append_pair("after", after);
-        }
-        if let Some(revoked) = revoked {
-            query.append_pair("revoked", revoked.as_str());
         }
         f.write_str(&query.finish())
     }
@@ -116,22 +110,18 @@ fn word<T: DeserializeOwned>(text: &str) -> Option<T> {
 
 impl Query {
     pub(super) fn statuses(&self) -> Vec<Choice> {
-        let choices = [
-            (Which::Living, "In use"),
-            (Which::Only(Status::Active), "Active"),
-            (Which::Only(Status::NotYetValid), "Not yet valid"),
-            (Which::Only(Status::Disabled), "Disabled"),
-            (Which::Only(Status::Expired), "Expired"),
-            (Which::Only(Status::RotatedOut), "Rotated out"),
-            (Which::Only(Status::Revoked), "Revoked"),
-            (Which::All, "All"),
+        let statuses = [
+            Status::Active,
+            Status::NotYetValid,
+            Status::Disabled,
+            Status::Expired,
+            Status::RotatedOut,
+            Status::Revoked,
         ];
-        let choice = |(which, text): (Which, _)| Choice {
-            value: which.as_str(),
-            text,
-            is_chosen: which == self.which,
-        };
-        choices.map(choice).into()
+        let statuses = statuses.map(|status| (Which::Only(status), status_text(status)));
+        let choices = [(Which::Living, "In use")].into_iter().chain(statuses);
+        let choices = choices.chain([(Which::All, "All")]);
+        choices.map(|(which, text)| choice(which.as_str(), text, which == self.which)).collect()
     }
 
     pub(super) fn orders(&self) -> Vec<Choice> {
@@ -142,12 +132,22 @@ impl Query {
             (Order::LastUsed, "Last used first"),
             (Order::EndsFirst, "First to expire"),
         ];
-        let choice = |(order, text): (Order, _)| Choice {
-            value: order.as_str(),
-            text,
-            is_chosen: order == self.order,
-        };
-        choices.map(choice).into()
+        choices.map(|(order, text)| choice(order.as_str(), text, order == self.order)).into()
+    }
+}
+
+fn choice(value: &'static str, text: &'static str, is_chosen: bool) -> Choice {
+    Choice { value: value.into(), text: text.into(), is_chosen }
+}
+
+pub(super) fn status_text(status: Status) -> &'static str {
+    match status {
+        Status::Active => "Active",
+        Status::NotYetValid => "Not yet valid",
+        Status::Disabled => "Disabled",
+        Status::Expired => "Expired",
+        Status::RotatedOut => "Rotated out",
+        Status::Revoked => "Revoked",
     }
 }
 
@@ -203,14 +203,10 @@ mod tests {
 
     #[test]
     fn queries_are_read_as_they_are_written() {
-        for text in [
-            "",
-            "search=a+%26+b&status=all&sort=name&after=x&revoked=Ky9Pf34qY6Nb3wWD",
-            "status=rotated_out",
-        ] {
+        for text in ["", "search=a+%26+b&status=all&sort=name&after=x", "status=rotated_out"] {
             assert_eq!(Query::of(text, &PREFIX).to_string(), text);
         }
-        let lenient = "search=%FF&search=++b&status=x&sort=&after=1&other&revoked=!";
+        let lenient = "search=%FF&search=++b&status=x&sort=&after=1&other";
         assert_eq!(Query::of(lenient, &PREFIX).to_string(), "search=b&after=1");
     }
 }

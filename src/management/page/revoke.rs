@@ -1,43 +1,42 @@
-//! Revoke a token, after a question.
+//! Revoke a token, after a question. On the page it is called deleting, as people do.
 
-use ::axum::{Extension, extract::State, http::StatusCode, response::Response};
+use ::axum::response::Response;
 use askama::Template;
 
 use super::{
-    super::{Access, Managed, Management, caller::Caller, input, input::Id, problem::Problem},
-    document::dialog,
-    form::Form,
+    super::{Access, input, input::Id, problem::Problem},
+    form::{Flaw, Form},
     list::Row,
     place::Place,
     see_other,
-    token::{LastUse, seen},
+    visit::Visit,
 };
-use crate::{TokenId, TokenStore};
+use crate::{Status, TokenStore};
 
 #[derive(Template)]
 #[template(path = "revoke.html", config = "src/management/page/askama.toml")]
 struct Dialog<'a> {
     place: &'a Place,
     row: Row,
-    last_use: Option<LastUse>,
     reason: &'a str,
-    problem: Option<&'a Problem>,
+    flaw: Flaw<'a>,
 }
 
+/// The question, if it has not been answered yet.
 pub(super) async fn ask<S: TokenStore, A: Access>(
-    State(management): Managed<S, A>,
-    Extension(place): Extension<Place>,
-    caller: Caller,
+    visit: Visit<S, A>,
     Id(id): Id,
 ) -> Result<Response, Problem> {
-    caller.require_write()?;
-    show(id, "", None, &management, &place, &caller).await
+    visit.caller.require_write()?;
+    let row = Row::read(&visit, id).await?;
+    if row.status() == Status::Revoked {
+        return Ok(see_other(&visit.place.token(&id)));
+    }
+    Ok(show(row, "", Flaw(None), &visit).await)
 }
 
 pub(super) async fn revoke<S: TokenStore, A: Access>(
-    State(management): Managed<S, A>,
-    Extension(place): Extension<Place>,
-    caller: Caller,
+    visit: Visit<S, A>,
     Id(id): Id,
     form: Form,
 ) -> Result<Response, Problem> {
@@ -45,25 +44,25 @@ pub(super) async fn revoke<S: TokenStore, A: Access>(
     let revoke = async {
         let reason = Some(text).filter(|text| !text.is_empty());
         let reason = input::text("reason", reason.map(str::to_owned))?;
-        management.issuer.revoke(id, &caller.actor, reason).await.map_err(Problem::from)
+        let issuer = &visit.management.issuer;
+        issuer.revoke(id, &visit.caller.actor, reason).await.map_err(Problem::from)
     };
     match revoke.await {
-        Ok(_) => Ok(see_other(&place.after_revocation(&id))),
-        Err(problem) => show(id, text, Some(&problem), &management, &place, &caller).await,
+        Ok(_) => Ok(see_other(&visit.place.after_revocation(&id))),
+        Err(problem) => {
+            let row = Row::read(&visit, id).await?;
+            Ok(show(row, text, Flaw(Some(&problem)), &visit).await)
+        }
     }
 }
 
 async fn show<S: TokenStore, A: Access>(
-    id: TokenId,
+    row: Row,
     reason: &str,
-    problem: Option<&Problem>,
-    management: &Management<S, A>,
-    place: &Place,
-    caller: &Caller,
-) -> Result<Response, Problem> {
-    let (row, last_use) = seen(management, caller, id).await?;
-    let status = problem.map_or(StatusCode::OK, Problem::status);
-    let question = Dialog { place, row, last_use, reason, problem };
-    let title = format!("Delete {}", question.row.name);
-    Ok(dialog(status, title, &question, management, place, caller).await)
+    flaw: Flaw<'_>,
+    visit: &Visit<S, A>,
+) -> Response {
+    let (title, status) = (format!("Delete {}", row.record.name), flaw.status());
+    let question = Dialog { place: &visit.place, row, reason, flaw };
+    visit.dialog(status, title, &question).await
 }

@@ -1,17 +1,17 @@
 //! Replace a token by a successor.
 
-use ::axum::{Extension, extract::State, http::StatusCode, response::Response};
+use ::axum::{http::StatusCode, response::Response};
 use askama::Template;
 use jiff::SignedDuration;
 
 use super::{
-    super::{Access, Managed, Management, caller::Caller, input::Id, problem::Problem},
-    document::dialog,
-    form::{Choice, Form},
+    super::{Access, input::Id, problem::Problem},
+    form::{Choice, Flaw, Form},
     list::Row,
     place::Place,
+    see_other,
     shown::Shown,
-    token::seen,
+    visit::Visit,
 };
 use crate::{Rotate, Rotated, TokenId, TokenStore};
 
@@ -21,9 +21,8 @@ struct Dialog<'a> {
     place: &'a Place,
     row: Row,
     overlaps: Vec<Choice>,
-    retires_on_use: bool,
-    key: &'a str,
-    problem: Option<&'a Problem>,
+    filled: &'a Filled,
+    flaw: Flaw<'a>,
 }
 
 /// How long the old token can be accepted beside the new one: hours, and in words.
@@ -41,23 +40,24 @@ struct Filled {
     key: String,
 }
 
+/// The question, where it can be answered by yes.
 pub(super) async fn ask<S: TokenStore, A: Access>(
-    State(management): Managed<S, A>,
-    Extension(place): Extension<Place>,
-    caller: Caller,
+    visit: Visit<S, A>,
     Id(id): Id,
 ) -> Result<Response, Problem> {
-    caller.require_write()?;
-    let key = management.issuer.random_id()?.to_string();
+    visit.caller.require_write()?;
+    let row = Row::read(&visit, id).await?;
+    if !row.can_be_rotated() {
+        return Ok(see_other(&visit.place.token(&id)));
+    }
+    let key = visit.management.issuer.random_id()?.to_string();
     let filled = Filled { overlap: "24".to_owned(), retires_on_use: false, key };
-    filled.show(id, None, &management, &place, &caller).await
+    Ok(filled.show(row, Flaw(None), &visit).await)
 }
 
 /// Rotates the token, and shows the new one this once.
 pub(super) async fn rotate<S: TokenStore, A: Access>(
-    State(management): Managed<S, A>,
-    Extension(place): Extension<Place>,
-    caller: Caller,
+    visit: Visit<S, A>,
     Id(id): Id,
     form: Form,
 ) -> Result<Response, Problem> {
@@ -66,13 +66,17 @@ pub(super) async fn rotate<S: TokenStore, A: Access>(
         retires_on_use: !form.text("retire_on_use").is_empty(),
         key: form.text("key").to_owned(),
     };
-    match filled.rotate(id, &management, &caller).await {
+    match filled.rotate(id, &visit).await {
         Ok(Rotated { token, record, predecessor }) => {
+            let Visit { management, place, .. } = &visit;
             let before = Some((&predecessor, management.issuer.now()));
-            let shown = Shown::new(&token, &record, before, &management.product, &place);
-            Ok(dialog(StatusCode::CREATED, "New token", &shown, &management, &place, &caller).await)
+            let shown = Shown::new(&token, &record, before, &management.product, place);
+            Ok(visit.dialog(StatusCode::CREATED, "Your new token", &shown).await)
         }
-        Err(problem) => filled.show(id, Some(&problem), &management, &place, &caller).await,
+        Err(problem) => {
+            let row = Row::read(&visit, id).await?;
+            Ok(filled.show(row, Flaw(Some(&problem)), &visit).await)
+        }
     }
 }
 
@@ -80,8 +84,7 @@ impl Filled {
     async fn rotate<S: TokenStore, A: Access>(
         &self,
         id: TokenId,
-        management: &Management<S, A>,
-        caller: &Caller,
+        Visit { management, caller, .. }: &Visit<S, A>,
     ) -> Result<Rotated, Problem> {
         let is_offered = OVERLAPS.iter().any(|(hours, _)| *hours == self.overlap);
         let hours = self.overlap.parse().ok().filter(|_| is_offered);
@@ -97,25 +100,18 @@ impl Filled {
 
     async fn show<S: TokenStore, A: Access>(
         &self,
-        id: TokenId,
-        problem: Option<&Problem>,
-        management: &Management<S, A>,
-        place: &Place,
-        caller: &Caller,
-    ) -> Result<Response, Problem> {
-        let (row, _) = seen(management, caller, id).await?;
-        let overlaps =
-            OVERLAPS.map(|(value, text)| Choice { value, text, is_chosen: value == self.overlap });
-        let form = Dialog {
-            place,
-            row,
-            overlaps: overlaps.into(),
-            retires_on_use: self.retires_on_use,
-            key: &self.key,
-            problem,
+        row: Row,
+        flaw: Flaw<'_>,
+        visit: &Visit<S, A>,
+    ) -> Response {
+        let choice = |(value, text): (&'static str, &'static str)| Choice {
+            value: value.into(),
+            text: text.into(),
+            is_chosen: value == self.overlap,
         };
-        let status = problem.map_or(StatusCode::OK, Problem::status);
-        let title = format!("Rotate {}", form.row.name);
-        Ok(dialog(status, title, &form, management, place, caller).await)
+        let (title, status) = (format!("Rotate {}", row.record.name), flaw.status());
+        let overlaps = OVERLAPS.map(choice).into();
+        let form = Dialog { place: &visit.place, row, overlaps, filled: self, flaw };
+        visit.dialog(status, title, &form).await
     }
 }

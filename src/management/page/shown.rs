@@ -136,7 +136,7 @@ mod tests {
   }
 }"#,
         );
-        let command = product.mcp_command("npx", ["-y", "acme-mcp"]);
+        let command = product.mcp_command("npx", &["-y", "acme-mcp"]);
         assert_eq!(
             mcp(&command, "t_1").text,
             r#"{

@@ -14,7 +14,7 @@ fn a_hostile_name_is_text_wherever_it_is() {
     let browser = &visit.browser;
 
     let token = visit.create(HOSTILE);
-    has(&visit, "dialog h2", &format!("Your new token {HOSTILE}"));
+    has(&visit, "dialog h2", &format!("Your new token “{HOSTILE}”"));
     let authorization = format!("Authorization: Bearer {token}");
     visit.service.curl(SOURCES, &["-A", HOSTILE, "-H", &authorization], b"");
     browser.follow(".buttons .primary");
@@ -34,12 +34,12 @@ fn a_hostile_name_is_text_wherever_it_is() {
     has(&visit, "dialog h2", HOSTILE);
     assert_eq!(browser.value("input[name=search]"), "<img src=x>\"");
     at("/rotate");
-    has(&visit, "dialog h2", &format!("Rotate {HOSTILE}?"));
+    has(&visit, "dialog h2", &format!("Rotate “{HOSTILE}”?"));
     browser.follow(".buttons .primary");
-    has(&visit, "dialog h2", &format!("The new token of {HOSTILE}"));
+    has(&visit, "dialog h2", &format!("The new token of “{HOSTILE}”"));
 
     at("/revoke");
-    has(&visit, "dialog h2", &format!("Delete {HOSTILE}?"));
+    has(&visit, "dialog h2", &format!("Delete “{HOSTILE}”?"));
     has(&visit, "dialog p:nth-of-type(2) bdi", HOSTILE);
     browser.write("#reason", HOSTILE);
     browser.follow("dialog .danger");

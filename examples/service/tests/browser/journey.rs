@@ -61,7 +61,7 @@ impl Journey {
         browser.click("input[value='flows:run']");
         browser.choose("#lifetime", "30");
         browser.follow("dialog button.primary");
-        assert_eq!(browser.text("h2"), "Your new token Production REST API");
+        assert_eq!(browser.text("h2"), "Your new token “Production REST API”");
         self.take()
     }
 
@@ -101,10 +101,10 @@ impl Journey {
     fn rotate(&self, token: &str) -> String {
         let browser = &self.visit.browser;
         browser.follow(&format!("{} [title=Rotate]", Self::row(token)));
-        assert_eq!(browser.text("h2"), "Rotate Production REST API?");
+        assert_eq!(browser.text("h2"), "Rotate “Production REST API”?");
         assert_eq!(browser.value("#overlap"), "24");
         browser.follow("dialog button.primary");
-        assert_eq!(browser.text("h2"), "The new token of Production REST API");
+        assert_eq!(browser.text("h2"), "The new token of “Production REST API”");
         assert!(browser.text("dialog").contains("The old token is accepted beside it until"));
         self.take()
     }
@@ -139,13 +139,13 @@ impl Journey {
         self.visit.open(LIST);
         browser.follow(&format!("{} [title=Delete]", Self::row(token)));
         let question = browser.text("dialog");
-        assert!(question.starts_with("Delete Production REST API?"), "{question}");
+        assert!(question.starts_with("Delete “Production REST API”?"), "{question}");
         assert!(question.contains("Last used: just now from 127.0.0.1 by curl/"), "{question}");
         browser.write("#reason", "the end of the journey");
         browser.follow("dialog button.danger");
         assert_eq!(self.visit.path(), format!("{LIST}?revoked={}", id(token)));
         let notice = browser.text(".notice");
-        assert!(notice.starts_with("Production REST API is revoked."), "{notice}");
+        assert!(notice.starts_with("“Production REST API” is revoked."), "{notice}");
         assert_eq!(browser.count(&Self::row(token)), 0, "it is not in use any more");
     }
 

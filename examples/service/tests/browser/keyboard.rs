@@ -26,7 +26,7 @@ fn a_token_is_created_by_keyboard_alone() {
     browser.type_text(" ");
     tab_to(browser, "lifetime");
     browser.type_text("3");
-    tab_to(browser, "Create Token");
+    tab_to(browser, "Create token");
     browser.leave("create", || browser.press_key(Key::Enter));
 
     has_focus(browser, "plaintext");
