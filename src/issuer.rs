@@ -147,6 +147,7 @@ impl<S: TokenStore> Issuer<S> {
             let (token, record, lost) = self.plan_creation(&new, actor, &limits, now).await?;
             let mut batch = WriteBatch::insert(record.clone());
             batch.unchanged.extend(limits.unchanged);
+            let replaced_id = lost.as_ref().map(|lost| lost.id);
             if let Some(mut lost) = lost {
                 let kind = revoke(&mut lost, Some(actor), replaced().as_ref(), now);
                 advance(&mut lost)?;
@@ -155,7 +156,7 @@ impl<S: TokenStore> Issuer<S> {
             }
             batch.events.push(Event::of(&record, now, limits.by, EventKind::Created));
             if self.shared().write(&batch).await? {
-                return Ok(Created { token, record });
+                return Ok(Created { token, record, replaced: replaced_id });
             }
         }
         Err(contended())
@@ -351,6 +352,12 @@ impl<S: TokenStore> Issuer<S> {
         Ok(self.usage(core::slice::from_ref(record)).await?.pop().flatten())
     }
 
+    /// Whether this node notes when tokens are used.
+    #[cfg(feature = "management")]
+    pub(crate) fn notes_usage(&self) -> bool {
+        self.shared().pending.is_some()
+    }
+
     /// An id that no token has, by the same generator.
     #[cfg(feature = "management")]
     pub(crate) fn random_id(&self) -> Result<TokenId, IssuerError> {
@@ -410,6 +417,8 @@ pub struct Created {
     pub token: Token,
     /// What was stored.
     pub record: TokenRecord,
+    /// The token that the same request made before, if it was repeated: it is revoked now.
+    pub replaced: Option<TokenId>,
 }
 
 /// A revocation that is stored.

@@ -53,6 +53,8 @@ pub struct Rotated {
     pub record: TokenRecord,
     /// The old token's record.
     pub predecessor: TokenRecord,
+    /// The successor that the same request made before, if it was repeated: it is revoked now.
+    pub replaced: Option<TokenId>,
 }
 
 /// How far a rotation has come. See [`Issuer::rotation_status`].
@@ -215,7 +217,9 @@ impl<S: TokenStore> Issuer<S> {
         });
         advance(&mut predecessor)?;
         let mut updates = vec![predecessor.clone()];
-        if let Some(mut lost) = lost.filter(|_| is_repeated) {
+        let lost = lost.filter(|_| is_repeated);
+        let replaced_id = lost.as_ref().map(|lost| lost.id);
+        if let Some(mut lost) = lost {
             let kind = revoke(&mut lost, Some(actor), replaced().as_ref(), now);
             advance(&mut lost)?;
             events.insert(0, Event::of(&lost, now, limits.by.clone(), kind));
@@ -227,7 +231,8 @@ impl<S: TokenStore> Issuer<S> {
             unchanged: limits.unchanged.clone(),
             events,
         };
-        Ok(Plan { batch, rotated: Rotated { token, record, predecessor } })
+        let rotated = Rotated { token, record, predecessor, replaced: replaced_id };
+        Ok(Plan { batch, rotated })
     }
 
     /// At most two tokens of a family are accepted at a time.

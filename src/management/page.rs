@@ -14,6 +14,7 @@ mod place;
 mod query;
 mod revoke;
 mod rotate;
+mod rotation;
 mod shown;
 mod time;
 mod token;
@@ -45,8 +46,8 @@ pub(super) fn routes<S: TokenStore, A: Access>(
         .route("/disable", post(token::disable::<S, A>))
         .route("/enable", post(token::enable::<S, A>))
         .route("/rotate", get(rotate::ask::<S, A>).post(rotate::rotate::<S, A>))
-        .route("/rotation/finish", post(token::finish_rotation::<S, A>))
-        .route("/rotation/cancel", post(token::cancel_rotation::<S, A>))
+        .route("/rotation/finish", get(rotation::ask_finish::<S, A>).post(rotation::finish::<S, A>))
+        .route("/rotation/cancel", get(rotation::ask_cancel::<S, A>).post(rotation::cancel::<S, A>))
         .route("/revoke", get(revoke::ask::<S, A>).post(revoke::revoke::<S, A>));
     let tokens = Router::new()
         .route("/tokens", get(list::list::<S, A>).post(create::create::<S, A>))
@@ -81,7 +82,7 @@ async fn as_page<S: TokenStore, A: Access>(
     next: Next,
 ) -> Response {
     let place = Place::of(&request, management.issuer.prefix());
-    let is_get = request.method() == Method::GET;
+    let is_get = [Method::GET, Method::HEAD].contains(request.method());
     request.extensions_mut().insert(place.clone());
     let mut response = next.run(request).await;
     if let Some(problem) = Problem::of(&response) {

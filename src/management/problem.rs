@@ -94,6 +94,11 @@ impl Problem {
         matches!(self, Self::Own(own) if own.error == "signed_out")
     }
 
+    /// Whether a form has done already what it was for.
+    pub(super) fn is_repeated(&self) -> bool {
+        matches!(self, Self::Own(own) if own.error == "repeated")
+    }
+
     pub(super) fn field(&self) -> Option<&'static str> {
         match self {
             Self::Own(own) => own.field,
@@ -112,6 +117,9 @@ impl Problem {
             Some("expires_on") => format!("the last day {}.", own.problem),
             Some("idempotency_key") => "open the form again, please.".to_owned(),
             Some(name) => format!("the {name} {}.", own.problem),
+            None if self.is_repeated() => {
+                format!("{}. Send the form again for another token.", own.problem)
+            }
             None => format!("{}.", own.problem),
         };
         let mut characters = text.chars();

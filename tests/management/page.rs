@@ -127,6 +127,19 @@ async fn a_token_that_is_searched_for_stays_out_of_the_url() {
     assert_eq!(answer.location(), PAGE);
 }
 
+/// What is in each link is short.
+#[tokio::test]
+async fn what_is_long_is_not_repeated() {
+    let service = Service::new();
+    for _ in 0..10 {
+        service.token("acme", "").await;
+    }
+    for name in ["after", "search", "revoked", "status", "sort", "x"] {
+        let page = service.page(&format!("{PAGE}?{name}={}", "(".repeat(8000))).await;
+        assert!(page.body.len() < 40_000, "{name}: {}", page.body.len());
+    }
+}
+
 #[tokio::test]
 async fn many_are_on_pages() {
     let service = Service::new();
@@ -237,6 +250,15 @@ async fn who_may_only_look_is_offered_nothing_else() {
 
 #[tokio::test]
 async fn paths_and_methods_that_are_none() {
+    // What anybody may ask for leads nowhere else.
+    let service = Service::new();
+    for path in ["/settings/projects", "/settings/projects/", "/settings/projects//x"] {
+        let answer = service.send(Call::new("GET", path).field("x-user", "ann").text("")).await;
+        assert_eq!(answer.status, 404, "{path}");
+        assert!(!answer.body.contains("href=\"//"), "{path}: {answer:?}");
+        assert!(!answer.body.contains("href=\"/assets"), "{path}: {answer:?}");
+    }
+
     let service = Service::new();
     for (method, path, status) in [
         ("GET", "/settings/projects/acme", 404),
@@ -364,7 +386,7 @@ async fn a_rotation_is_followed() {
         "Replaced by",
         new.record.id.as_str(),
         "The new token is not used yet",
-        "The old token has not been used since",
+        "The old token has not been used after",
         "which ends <time",
         "rotation/finish",
         "rotation/cancel",
@@ -374,17 +396,82 @@ async fn a_rotation_is_followed() {
     service.verifier.verify(new.token.expose_secret().as_bytes()).await.unwrap();
     service.verifier.verify(old.token.expose_secret().as_bytes()).await.unwrap();
     let page = service.page(&format!("{PAGE}/{}", new.record.id)).await;
-    for part in ["Replaces", "The new token is used, last", "The old token was still used since"] {
+    for part in [
+        "Replaces",
+        "The new token is used, last",
+        "The old token was used after the new one was made, last",
+    ] {
         assert!(page.body.contains(part), "{part}: {page:?}");
     }
-    // Both of the forms are on both pages, and are about the old token.
-    let finish = page.between("<button formaction=\"", "\"").replace("/cancel", "/finish");
-    assert_eq!(finish, format!("{PAGE}/{id}/rotation/finish"));
+    // The questions are on both pages, and are about the old token.
+    let finish = format!("{PAGE}/{id}/rotation/finish");
+    assert!(page.body.contains(&format!("href=\"{finish}\"")), "{page:?}");
+    let question = service.page(&finish).await;
+    assert!(question.body.contains("Last used: <time"), "{question:?}");
+    assert!(question.body.contains(&format!("action=\"{finish}\"")), "{question:?}");
+    let cancel = service.page(&format!("{PAGE}/{id}/rotation/cancel")).await;
+    assert!(cancel.body.contains(&format!("<code>{}</code>", new.record.id)), "{cancel:?}");
+    // First things first.
+    let answer = service.page(&format!("{PAGE}/{}/rotate", new.record.id)).await;
+    assert_eq!(answer.location(), format!("{PAGE}/{}", new.record.id));
     let answer = service.post(&finish, "").await;
     let page = service.page(answer.location()).await;
     assert!(page.body.contains(">Rotated out<"), "{page:?}");
     assert!(!page.body.contains("rotation/"), "{page:?}");
     service.verifier.verify(old.token.expose_secret().as_bytes()).await.unwrap_err();
+    assert_eq!(service.page(&finish).await.location(), format!("{PAGE}/{id}"));
+}
+
+/// Whatever becomes of the new token, the old one is accepted to the end of the overlap.
+#[tokio::test]
+async fn a_rotation_whose_new_token_is_gone() {
+    let service = Service::new();
+    let old = service.token("acme", "").await;
+    let id = old.record.id;
+    let form = "overlap=24&retire_on_use=yes&key=k";
+    let shown = service.post(&format!("{PAGE}/{id}/rotate"), form).await;
+    let until = "until this one is used for the first time, at the latest until ";
+    assert!(shown.body.contains(until), "{shown:?}");
+    let new = service.issuer.get(id, &ann()).await.unwrap().unwrap().rotation.unwrap();
+    let new = new.successor.unwrap().id;
+    let question = service.page(&format!("{PAGE}/{new}/revoke")).await;
+    assert!(question.body.contains("The old token that it replaces is accepted until"));
+    service.post(&format!("{PAGE}/{new}/revoke"), "").await.location();
+    service.verifier.verify(old.token.expose_secret().as_bytes()).await.unwrap();
+    for id in [id, new] {
+        let page = service.page(&format!("{PAGE}/{id}")).await;
+        for part in [
+            "The new token is not accepted: Revoked",
+            "The old token is accepted beside it, which ends with the first use of the new one",
+            "/rotation/finish\"",
+        ] {
+            assert!(page.body.contains(part), "{part}: {page:?}");
+        }
+    }
+    service.post(&format!("{PAGE}/{id}/rotation/cancel"), "").await.location();
+    let page = service.page(&format!("{PAGE}/{id}")).await;
+    assert!(
+        page.body.contains(">Active<") && !page.body.contains("class=\"rotation\""),
+        "{page:?}"
+    );
+}
+
+/// Where nothing notes when tokens are used, nothing says that they were not.
+#[tokio::test]
+async fn what_is_not_noted_is_not_told() {
+    let verifier = Verifier::new(prefix!("acme_live"), &Keyring::unkeyed(), MemoryStore::new());
+    let issuer = Issuer::new(&verifier);
+    let old = issuer.create(super::util::new_token("x"), &ann()).await.unwrap().record.id;
+    let rotate = Rotate::with_overlap(SignedDuration::from_hours(24));
+    let new = issuer.rotate(old, &ann(), rotate).await.unwrap().record.id;
+    for path in ["", &format!("/{old}"), &format!("/{new}"), &format!("/{new}/revoke")] {
+        let request = Call::new("GET", &format!("{PAGE}{path}")).field("x-user", "ann").text("");
+        let page = Answer::of(management::router(issuer.clone(), Team), request).await;
+        assert!(page.body.contains("Not recorded"), "{path}: {page:?}");
+        for lie in ["not used yet", "has not been used", "Last used: Never", "retire_on_use"] {
+            assert!(!page.body.contains(lie), "{lie}: {page:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ const FORM: &str = "name=Production+REST+API&scope=sources%3Aread&lifetime=30&ex
 
 /// The key that the form names its request by.
 async fn key(service: &Service, path: &str) -> String {
-    service.page(path).await.between("name=\"key\" value=\"", "\"").to_owned()
+    service.page(path).await.between("name=\"key\" autocomplete=\"off\" value=\"", "\"").to_owned()
 }
 
 fn plaintext(answer: &Answer) -> String {
@@ -61,8 +61,12 @@ async fn a_form_that_is_sent_twice() {
     let service = Service::new();
     let form = format!("{FORM}&key={}", key(&service, &format!("{PAGE}/new")).await);
     let first = plaintext(&service.post(PAGE, &form).await);
-    let second = plaintext(&service.post(PAGE, &form).await);
+    let again = service.post(PAGE, &form).await;
+    let second = plaintext(&again);
     assert_ne!(first, second);
+    // They may have copied the first one.
+    let id = first.split('_').nth(2).unwrap();
+    assert!(again.body.contains(&format!("{id} is refused from now on")), "{again:?}");
     service.verifier.verify(first.as_bytes()).await.unwrap_err();
     let token = service.verifier.verify(second.as_bytes()).await.unwrap();
     assert_eq!(service.list("?living=true").await["tokens"].as_array().unwrap().len(), 1);
@@ -70,6 +74,10 @@ async fn a_form_that_is_sent_twice() {
     let third = service.post(PAGE, &form).await;
     assert_eq!(third.status, 409, "{third:?}");
     assert!(third.body.contains("The request was made before"), "{third:?}");
+    // That form has done what it was for. This one makes another.
+    let fresh = third.between("name=\"key\" autocomplete=\"off\" value=\"", "\"");
+    assert!(!form.ends_with(fresh), "{third:?}");
+    plaintext(&service.post(PAGE, &format!("{FORM}&key={fresh}")).await);
 
     let rotate = format!("{PAGE}/{}/rotate", token.id());
     let form = format!("overlap=24&key={}", key(&service, &rotate).await);
@@ -269,7 +277,7 @@ async fn an_outage_is_an_outage() {
     }
     // To be sent again.
     assert!(create.body.contains("value=\"Production REST API\""), "{create:?}");
-    assert!(create.body.contains("name=\"key\" value=\"k\""), "{create:?}");
+    assert!(create.body.contains("name=\"key\" autocomplete=\"off\" value=\"k\""), "{create:?}");
 }
 
 /// The only copy of a plaintext.

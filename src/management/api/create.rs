@@ -52,7 +52,7 @@ pub(in super::super) async fn create<S: TokenStore, A: Access>(
         idempotency_key: idempotency_key(&headers)?,
     };
     let issuer = &management.issuer;
-    let Created { token, record } = issuer.create(new, &actor).await?;
+    let Created { token, record, .. } = issuer.create(new, &actor).await?;
     Ok(created(CreatedView::new(token, record, issuer.now()), &uri, 0))
 }
 

@@ -57,7 +57,7 @@ pub(super) async fn ask<S: TokenStore, A: Access>(visit: Visit<S, A>) -> Result<
         scopes: Vec::new(),
         lifetime: lifetime::preselected(issuer.policy()),
         expires_on: String::new(),
-        key: issuer.random_id()?.to_string(),
+        key: visit.key()?,
     };
     Ok(filled.show(Flaw(None), &visit).await)
 }
@@ -72,11 +72,15 @@ pub(super) async fn create<S: TokenStore, A: Access>(visit: Visit<S, A>, form: F
         key: form.text("key").to_owned(),
     };
     match filled.create(&visit).await {
-        Ok(Created { token, record }) => {
-            let shown = Shown::new(&token, &record, None, &visit.management.product, &visit.place);
+        Ok(Created { token, record, replaced }) => {
+            let shown = Shown::new(&token, &record, None, &visit.management.product, &visit.place)
+                .in_place_of(replaced);
             visit.dialog(StatusCode::CREATED, "Your new token", &shown).await
         }
-        Err(problem) => filled.show(Flaw(Some(&problem)), &visit).await,
+        Err(problem) => {
+            let key = visit.key_after(&problem, filled.key);
+            Filled { key, ..filled }.show(Flaw(Some(&problem)), &visit).await
+        }
     }
 }
 

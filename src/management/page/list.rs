@@ -19,7 +19,8 @@ use super::{
     visit::Visit,
 };
 use crate::{
-    State as TokenState, Status, TokenId, TokenRecord, TokenStore, Usage, transition::Operation,
+    Issuer, State as TokenState, Status, TokenId, TokenRecord, TokenStore, Usage,
+    transition::Operation,
 };
 
 /// How many tokens are on one page.
@@ -36,6 +37,8 @@ pub(super) struct List {
 pub(super) struct Row {
     pub(super) record: TokenRecord,
     pub(super) last_use: Option<LastUse>,
+    /// Whether it would be known if it had been used.
+    pub(super) use_is_noted: bool,
     pub(super) now: Timestamp,
 }
 
@@ -52,8 +55,10 @@ impl LastUse {
 }
 
 impl Row {
-    pub(super) fn new(record: TokenRecord, usage: Option<Usage>, now: Timestamp) -> Self {
-        Self { record, last_use: usage.map(|usage| LastUse { usage, now }), now }
+    fn new<S: TokenStore>(issuer: &Issuer<S>, record: TokenRecord, usage: Option<Usage>) -> Self {
+        let now = issuer.now();
+        let last_use = usage.map(|usage| LastUse { usage, now });
+        Self { record, last_use, use_is_noted: issuer.notes_usage(), now }
     }
 
     pub(super) async fn read<S: TokenStore, A: Access>(
@@ -64,7 +69,7 @@ impl Row {
         let record = issuer.get(id, &visit.caller.actor).await?;
         let record = record.ok_or_else(Problem::not_found)?;
         let usage = issuer.usage_of_one(&record).await?;
-        Ok(Self::new(record, usage, issuer.now()))
+        Ok(Self::new(issuer, record, usage))
     }
 
     pub(super) fn moment(&self, at: &Timestamp) -> Moment {
@@ -85,7 +90,7 @@ impl Row {
         !self.is_final() && self.record.expires_at.is_some_and(is_soon)
     }
 
-    fn state(&self) -> TokenState {
+    pub(super) fn state(&self) -> TokenState {
         TokenState::of(&self.record, self.now)
     }
 
@@ -129,10 +134,10 @@ impl List {
             Some(record) => (vec![record], None),
             None => matching(visit).await?,
         };
-        let now = issuer.now();
         let usages = issuer.usage(&records).await?;
         let rows = records.into_iter().zip(usages);
-        Ok(Self { rows: rows.map(|(record, usage)| Row::new(record, usage, now)).collect(), next })
+        let rows = rows.map(|(record, usage)| Row::new(issuer, record, usage)).collect();
+        Ok(Self { rows, next })
     }
 }
 

@@ -44,12 +44,16 @@ if (shown) {
   });
   // To reload is to see the list, not to send the form again.
   history.replaceState(null, "", shown.dataset.shown);
-  // The browser may keep the page as it is, for its button Back.
   addEventListener("pagehide", () => shown.remove());
-  addEventListener("pageshow", (event) => {
-    if (event.persisted) location.replace(shown.dataset.shown);
-  });
+  // For Control and C, which the question above takes for a copy.
+  getSelection().selectAllChildren(document.getElementById("plaintext"));
 }
+
+// The browser may keep a page for its button Back: a list that is out of date, or a form that has
+// made its token.
+addEventListener("pageshow", (event) => {
+  if (event.persisted) location.reload();
+});
 
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") document.querySelector("[data-cancel]")?.click();

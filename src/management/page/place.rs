@@ -6,7 +6,10 @@ use ::axum::{
 };
 use form_urlencoded::Serializer;
 
-use super::{assets, query::Query};
+use super::{
+    assets,
+    query::{Query, Which},
+};
 use crate::{Prefix, TokenId};
 
 /// The paths that links lead to, as they must be written, and how the list is looked at, which is
@@ -28,7 +31,8 @@ impl Place {
         let below = request.uri().path();
         let original = request.extensions().get::<OriginalUri>().map(|OriginalUri(uri)| uri);
         let whole = original.map_or(below, Uri::path);
-        let projects = whole.strip_suffix(below).unwrap_or_default();
+        // Without what is below, `below` is `/` all the same.
+        let projects = whole.strip_suffix(below).unwrap_or(whole).trim_end_matches('/');
         let project = below.trim_start_matches('/').split('/').next().unwrap_or_default();
         Self {
             mount: projects.strip_suffix("/projects").unwrap_or_default().to_owned(),
@@ -45,6 +49,11 @@ impl Place {
     /// The list, as it is at first.
     pub(super) fn plain_list(&self) -> &str {
         &self.tokens
+    }
+
+    /// The list of all tokens, whatever their status.
+    pub(super) fn all(&self) -> String {
+        self.with_query("", &Query { which: Which::All, ..Query::default() })
     }
 
     /// The list as it is looked at.

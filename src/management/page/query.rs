@@ -14,6 +14,12 @@ use crate::{Prefix, Selection, Status, TokenId};
 /// Of what is searched for, in characters: it is compared with many names.
 const MAX_SEARCH: usize = 200;
 
+/// Of the place where a page begins, in bytes: it is in each link, and real ones are shorter.
+const MAX_AFTER: usize = 64;
+
+/// So many letters and digits in a row are no word, but may be a secret.
+const SECRET_CHARS: usize = 30;
+
 /// How the list is looked at. What makes no sense is left out: a page for people has no use for an
 /// error.
 #[derive(Clone, Default)]
@@ -42,7 +48,7 @@ impl Query {
                 "search" => query.search = searched(&value, prefix),
                 "status" => query.which = Which::of(&value),
                 "sort" => query.order = word(&value).unwrap_or_default(),
-                "after" => query.after = Some(value.into_owned()),
+                "after" if value.len() <= MAX_AFTER => query.after = Some(value.into_owned()),
                 _ => {}
             }
         }
@@ -166,14 +172,25 @@ impl Query {
     }
 }
 
-/// What is looked for, without the secret of a token that is in it: it would get into links.
+/// What is looked for, without the secret of a token that is in it, whole or in part: it would get
+/// into links. A token of this prefix becomes its id.
 fn searched(text: &str, prefix: &Prefix) -> String {
     let start = format!("{}_", prefix.as_str());
     let id = text.split(&start).skip(1).find_map(|rest| {
         let id: TokenId = rest.get(..TokenId::LEN)?.parse().ok()?;
         Some(id.to_string())
     });
-    id.unwrap_or_else(|| text.trim().chars().take(MAX_SEARCH).collect())
+    id.unwrap_or_else(|| without_secrets(text).trim().chars().take(MAX_SEARCH).collect())
+}
+
+fn without_secrets(text: &str) -> String {
+    let is_word = |character: char| character.is_ascii_alphanumeric();
+    let words = text.split_inclusive(|character| !is_word(character));
+    let shown = words.map(|word| match word.trim_end_matches(|character| !is_word(character)) {
+        secret if secret.len() >= SECRET_CHARS => word.replacen(secret, "…", 1),
+        _ => word.to_owned(),
+    });
+    shown.collect()
 }
 
 #[cfg(test)]
@@ -195,7 +212,16 @@ mod tests {
             ("acme_live_server".to_owned(), "acme_live_server"),
             ("acme_live_üüüüüüüüüüüüüüüü".to_owned(), "acme_live_üüüüüüüüüüüüüüüü"),
             (String::new(), ""),
-            ("x".repeat(201), &"x".repeat(200)),
+            // Parts of a token, and what is almost one.
+            (TOKEN[1..].to_owned(), "cme_live_Ky9Pf34qY6Nb3wWD_…"),
+            (TOKEN[10..].to_owned(), "Ky9Pf34qY6Nb3wWD_…"),
+            (TOKEN[27..].to_owned(), "…"),
+            (TOKEN.replace("acme", "Acme"), "Acme_live_Ky9Pf34qY6Nb3wWD_…"),
+            (TOKEN.replacen('_', "%5F", 1), "acme%5Flive_Ky9Pf34qY6Nb3wWD_…"),
+            (TOKEN.replace("Ky9", "Ky9 "), "acme_live_Ky9 Pf34qY6Nb3wWD_…"),
+            (format!("12|{}", "a1".repeat(20)), "12|…"),
+            ("Donaudampfschifffahrtsgesell".to_owned(), "Donaudampfschifffahrtsgesell"),
+            ("-".repeat(201), &"-".repeat(200)),
         ] {
             assert_eq!(searched(&text, &PREFIX), search);
         }

@@ -9,15 +9,18 @@ use super::{
     list::Row,
     place::Place,
     see_other,
+    time::exact,
     visit::Visit,
 };
-use crate::{Status, TokenStore};
+use crate::{State, Status, TokenStore};
 
 #[derive(Template)]
 #[template(path = "revoke.html", config = "src/management/page/askama.toml")]
 struct Dialog<'a> {
     place: &'a Place,
     row: Row,
+    /// Until when its predecessor is accepted still.
+    overlap_ends: Option<String>,
     reason: &'a str,
     flaw: Flaw<'a>,
 }
@@ -32,7 +35,7 @@ pub(super) async fn ask<S: TokenStore, A: Access>(
     if row.status() == Status::Revoked {
         return Ok(see_other(&visit.place.token(&id)));
     }
-    Ok(show(row, "", Flaw(None), &visit).await)
+    show(row, "", Flaw(None), &visit).await
 }
 
 pub(super) async fn revoke<S: TokenStore, A: Access>(
@@ -51,7 +54,7 @@ pub(super) async fn revoke<S: TokenStore, A: Access>(
         Ok(_) => Ok(see_other(&visit.place.after_revocation(&id))),
         Err(problem) => {
             let row = Row::read(&visit, id).await?;
-            Ok(show(row, text, Flaw(Some(&problem)), &visit).await)
+            show(row, text, Flaw(Some(&problem)), &visit).await
         }
     }
 }
@@ -61,8 +64,14 @@ async fn show<S: TokenStore, A: Access>(
     reason: &str,
     flaw: Flaw<'_>,
     visit: &Visit<S, A>,
-) -> Response {
+) -> Result<Response, Problem> {
     let (title, status) = (format!("Delete {}", row.record.name), flaw.status());
-    let question = Dialog { place: &visit.place, row, reason, flaw };
-    visit.dialog(status, title, &question).await
+    let Visit { management, caller, place } = visit;
+    let rotation = management.issuer.rotation_status(row.record.id, &caller.actor).await?;
+    let overlap_ends = rotation
+        .filter(|rotation| rotation.successor.id == row.record.id)
+        .filter(|rotation| State::of(&rotation.predecessor, row.now) == State::Rotating)
+        .map(|rotation| exact(rotation.overlap_ends_at));
+    let question = Dialog { place, row, overlap_ends, reason, flaw };
+    Ok(visit.dialog(status, title, &question).await)
 }

@@ -13,7 +13,7 @@ use super::{
     shown::Shown,
     visit::Visit,
 };
-use crate::{Rotate, Rotated, TokenId, TokenStore};
+use crate::{Rotate, Rotated, State, TokenId, TokenStore};
 
 #[derive(Template)]
 #[template(path = "rotate.html", config = "src/management/page/askama.toml")]
@@ -47,11 +47,15 @@ pub(super) async fn ask<S: TokenStore, A: Access>(
 ) -> Result<Response, Problem> {
     visit.caller.require_write()?;
     let row = Row::read(&visit, id).await?;
-    if !row.can_be_rotated() {
+    let rotation = visit.management.issuer.rotation_status(id, &visit.caller.actor).await?;
+    // While its own predecessor is accepted still, it cannot be rotated: that rotation comes first.
+    let is_new = rotation.is_some_and(|status| {
+        status.successor.id == id && State::of(&status.predecessor, row.now) == State::Rotating
+    });
+    if !row.can_be_rotated() || is_new {
         return Ok(see_other(&visit.place.token(&id)));
     }
-    let key = visit.management.issuer.random_id()?.to_string();
-    let filled = Filled { overlap: "24".to_owned(), retires_on_use: false, key };
+    let filled = Filled { overlap: "24".to_owned(), retires_on_use: false, key: visit.key()? };
     Ok(filled.show(row, Flaw(None), &visit).await)
 }
 
@@ -67,14 +71,16 @@ pub(super) async fn rotate<S: TokenStore, A: Access>(
         key: form.text("key").to_owned(),
     };
     match filled.rotate(id, &visit).await {
-        Ok(Rotated { token, record, predecessor }) => {
+        Ok(Rotated { token, record, predecessor, replaced }) => {
             let Visit { management, place, .. } = &visit;
             let before = Some((&predecessor, management.issuer.now()));
-            let shown = Shown::new(&token, &record, before, &management.product, place);
+            let shown = Shown::new(&token, &record, before, &management.product, place)
+                .in_place_of(replaced);
             Ok(visit.dialog(StatusCode::CREATED, "Your new token", &shown).await)
         }
         Err(problem) => {
             let row = Row::read(&visit, id).await?;
+            let filled = Filled { key: visit.key_after(&problem, filled.key), ..filled };
             Ok(filled.show(row, Flaw(Some(&problem)), &visit).await)
         }
     }

@@ -11,7 +11,7 @@ use super::{
     place::Place,
     time::exact,
 };
-use crate::{Token, TokenRecord};
+use crate::{Token, TokenId, TokenRecord};
 
 /// The plaintext, and what people do with it.
 #[derive(Template)]
@@ -21,9 +21,13 @@ pub(super) struct Shown<'a> {
     name: &'a str,
     plaintext: &'a str,
     expires: Option<String>,
-    /// Until when the token is accepted that this one replaces, if it replaces one.
+    /// Until when the token is accepted that this one is the successor of, if it is one.
     overlap_ends: Option<String>,
     is_successor: bool,
+    /// Whether that ends with the first use of this one.
+    retires_predecessor: bool,
+    /// The token that the same form made before.
+    replaced: Option<TokenId>,
     snippets: [Snippet; 3],
 }
 
@@ -35,7 +39,7 @@ struct Snippet {
 }
 
 impl<'a> Shown<'a> {
-    /// `predecessor` is the record of the token that this one replaces.
+    /// `predecessor` is the record of the token that this one is the successor of, if it is one.
     pub(super) fn new(
         token: &'a Token,
         record: &'a TokenRecord,
@@ -53,12 +57,20 @@ impl<'a> Shown<'a> {
             expires: record.expires_at.map(exact),
             overlap_ends,
             is_successor: predecessor.is_some(),
+            retires_predecessor: record.rotation.is_some_and(|it| it.retires_predecessor),
+            replaced: None,
             snippets: [
                 environment(product, plaintext),
                 curl(product, plaintext),
                 mcp(product, plaintext),
             ],
         }
+    }
+}
+
+impl Shown<'_> {
+    pub(super) fn in_place_of(self, replaced: Option<TokenId>) -> Self {
+        Self { replaced, ..self }
     }
 }
 
@@ -70,7 +82,7 @@ fn environment(product: &Product, plaintext: &str) -> Snippet {
 fn curl(product: &Product, plaintext: &str) -> Snippet {
     let (title, url) = match &product.example_url {
         Some(url) => ("With curl", url.as_str()),
-        None => ("With curl, and the URL of what you call", "URL"),
+        None => ("With curl (put what you call in place of URL)", "URL"),
     };
     // For a POSIX shell.
     let url = url.replace('\'', r"'\''");
@@ -91,7 +103,7 @@ fn mcp(product: &Product, plaintext: &str) -> Snippet {
             Server::Stdio { command: program, args: arguments, env: environment() }
         }
         McpServer::Unknown => {
-            title += ", and the command that starts it";
+            title += " (put its command in place of COMMAND)";
             Server::Stdio { command: "COMMAND", args: &[], env: environment() }
         }
     };

@@ -8,6 +8,7 @@ use super::{
     super::{Access, input::Id, problem::Problem},
     list::{LastUse, Row},
     place::Place,
+    query::status_text,
     see_other,
     time::Moment,
     visit::Visit,
@@ -21,6 +22,14 @@ struct Dialog<'a> {
     may_write: bool,
     row: Row,
     rotation: Option<Progress>,
+}
+
+impl Dialog<'_> {
+    /// Whether its predecessor is accepted still.
+    fn is_being_introduced(&self) -> bool {
+        let progress = self.rotation.as_ref();
+        progress.is_some_and(|progress| !progress.is_predecessor() && progress.overlaps())
+    }
 }
 
 /// How far a rotation has come.
@@ -41,10 +50,19 @@ impl Progress {
         if self.is_predecessor() { &successor.id } else { &predecessor.id }
     }
 
-    /// Whether both are accepted.
+    /// Whether the old one may be accepted still.
     fn overlaps(&self) -> bool {
         State::of(&self.status.predecessor, self.now) == State::Rotating
-            && self.status.successor.status(self.now) == Status::Active
+    }
+
+    /// What the new one is, if it is not accepted.
+    fn successor_status(&self) -> Option<&'static str> {
+        let status = self.status.successor.status(self.now);
+        (status != Status::Active).then(|| status_text(status))
+    }
+
+    fn retires_on_use(&self) -> bool {
+        self.status.successor.rotation.is_some_and(|rotation| rotation.retires_predecessor)
     }
 
     fn overlap_ends(&self) -> Moment {
@@ -90,23 +108,5 @@ pub(super) async fn enable<S: TokenStore, A: Access>(
     Id(id): Id,
 ) -> Result<Response, Problem> {
     visit.management.issuer.enable(id, &visit.caller.actor).await?;
-    Ok(see_other(&visit.place.token(&id)))
-}
-
-/// From now on the old token is refused.
-pub(super) async fn finish_rotation<S: TokenStore, A: Access>(
-    visit: Visit<S, A>,
-    Id(id): Id,
-) -> Result<Response, Problem> {
-    visit.management.issuer.finish_rotation(id, &visit.caller.actor).await?;
-    Ok(see_other(&visit.place.token(&id)))
-}
-
-/// The new token is revoked, and the old one goes on.
-pub(super) async fn cancel_rotation<S: TokenStore, A: Access>(
-    visit: Visit<S, A>,
-    Id(id): Id,
-) -> Result<Response, Problem> {
-    visit.management.issuer.cancel_rotation(id, &visit.caller.actor).await?;
     Ok(see_other(&visit.place.token(&id)))
 }

@@ -51,6 +51,16 @@ impl<S: TokenStore, A: Access> Visit<S, A> {
         respond(status, &Document { before, ..self.document(list) })
     }
 
+    /// A key for a form that makes a token, so that whoever sends it twice has one.
+    pub(super) fn key(&self) -> Result<String, Problem> {
+        Ok(self.management.issuer.random_id()?.to_string())
+    }
+
+    /// The same, unless the form has made its token: to send it again is to want another.
+    pub(super) fn key_after(&self, problem: &Problem, key: String) -> String {
+        if problem.is_repeated() { self.key().unwrap_or(key) } else { key }
+    }
+
     pub(super) fn document(&self, list: Result<List, Problem>) -> Document<'_> {
         let Self { management, caller, place } = self;
         Document { product: &management.product, place, caller, list, revoked: None, before: None }
