@@ -1,8 +1,9 @@
 //! The API Tokens page, and the API beside it: what a product mounts so that its people and programs
 //! manage tokens.
 //!
-//! One router, for [axum] 0.8, mounted under any path but `/` with
-//! [`nest`](::axum::Router::nest). The host says who the people are ([`Access`]), by its own
+//! One router, for axum 0.8, mounted with [`nest`](::axum::Router::nest) under any path that begins
+//! with a fixed part; as a whole service, it is the
+//! [`fallback_service`](::axum::Router::fallback_service). The host says who the people are ([`Access`]), by its own
 //! sign-in; a program comes with an API token that has the scope `tokens:read` or `tokens:write`,
 //! and never gets further with it than [`Actor`](crate::Actor) allows a token.
 //!
@@ -27,7 +28,10 @@
 //!     }
 //! }
 //!
-//! let verifier = Verifier::new(prefix!("acme_live"), &Keyring::unkeyed(), MemoryStore::new());
+//! let keyring = Keyring::unkeyed();
+//! let builder = Verifier::builder(prefix!("acme_live"), &keyring, MemoryStore::new());
+//! // Run it, as its docs say: without, nobody knows when tokens were used.
+//! let (verifier, background) = builder.build();
 //! let app: Router =
 //!     Router::new().nest("/settings", management::router(Issuer::new(&verifier), Team));
 //! ```
@@ -53,7 +57,9 @@
 //! - A plaintext is in the answer to the `POST` that made it and in no other: not in a URL, nor in
 //!   the history, nor in what the browser keeps for its button *Back*. Who looks for a token by
 //!   pasting it is shown which one it is: the form is posted, and its answer is a URL with the id.
+//!   What else looks like a secret, 30 letters and digits in a row, is left out of that.
 //! - Whoever sends a form twice has one token, as with an `Idempotency-Key`: each form has its own.
+//!   Where the second takes the place of the first, unused one, the page says so.
 //! - Who is not signed in is sent to [`Product::sign_in`], if it is set.
 //!
 //! # Routes of the API

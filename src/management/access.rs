@@ -20,6 +20,9 @@ use crate::{Actor, Principal, Project, Scopes};
 /// ([`ImportFormat`](crate::ImportFormat)) have no such prefix, so `grant` is asked for them: they
 /// cannot manage tokens.
 ///
+/// `request.uri` has only what is below the router's own paths, as in every nested router; the
+/// whole is in the extension [`OriginalUri`](::axum::extract::OriginalUri).
+///
 /// The example of the [module](crate::management) has one.
 pub trait Access: Send + Sync + 'static {
     /// Who sent `request`, and what they may do with the tokens of `project`.
@@ -90,8 +93,9 @@ impl Grant {
         Self { principal, may_write: true, holds: None }
     }
 
-    /// The same, but no token that they make, widen or lengthen has more than these scopes. For
-    /// [`write`](Self::write): who may only read makes none.
+    /// The same, but no token that they make, rotate, widen, lengthen or enable has more than these
+    /// scopes. They can take rights away (disable, revoke, narrow, shorten) from every token of the
+    /// project all the same. For [`write`](Self::write): who may only read makes none.
     #[must_use]
     pub fn holding(self, scopes: Scopes) -> Self {
         Self { holds: Some(scopes), ..self }

@@ -11,6 +11,9 @@ use crate::Scope;
 ///     .sign_in("/sign-in")
 ///     .scope("sources:read".parse()?, "List and read the project's sources")
 ///     .scope("flows:run".parse()?, "Run the project's flows")
+///     // For programs that manage tokens themselves.
+///     .scope("tokens:read".parse()?, "List the project's API tokens")
+///     .scope("tokens:write".parse()?, "Create, change and delete the project's API tokens")
 ///     .example_url("https://api.acme.example/v1/sources")
 ///     .mcp_url("https://mcp.acme.example/"))
 /// # }
@@ -23,7 +26,7 @@ use crate::Scope;
 /// - sign-in: none; who is not signed in reads that they are not
 /// - scopes: none, so that people write them as text
 /// - environment variable: the name in capitals and `_API_TOKEN`; without a name, `API_TOKEN`
-/// - example URL and MCP server: placeholders, which people replace
+/// - example URL and MCP server: placeholders, which people are told to replace
 #[derive(Debug, Clone, Default)]
 pub struct Product {
     pub(super) name: String,
@@ -60,7 +63,7 @@ impl Product {
         Self { home: Some(url.into()), ..self }
     }
 
-    /// Where people sign in. Who is not signed in and opens the page is sent there, with the path and
+    /// Where people sign in, without a fragment. Who is not signed in and opens the page is sent there, with the path and
     /// query that they asked for in the parameter `return_to`.
     ///
     /// **Anybody can make a link to your sign-in**: follow `return_to` only if it is a path of yours.
@@ -71,7 +74,7 @@ impl Product {
     }
 
     /// A scope that people can give to a token, and what it lets a program do, in a few words.
-    /// They are offered in the order in which they are added.
+    /// They are offered in the order in which they are added, and at least one must be chosen.
     #[must_use]
     pub fn scope(mut self, scope: Scope, explanation: impl Into<String>) -> Self {
         self.scopes.push((scope, explanation.into()));

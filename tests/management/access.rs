@@ -135,7 +135,7 @@ async fn who_may_do_what_on_the_page() {
             let expected = if method == "GET" && !is_question { reading } else { writing };
             match expected.map_or(200, |(status, _)| status) {
                 200 if route.contains("/rotation") && method == "POST" => {
-                    assert_eq!(answer.status, 409, "{what}")
+                    assert_eq!(answer.status, 409, "{what}");
                 }
                 // A token gives away what it has itself.
                 200 if caller == "token acme tokens:*"

@@ -9,7 +9,7 @@ use axum::{
         Query, State,
         rejection::{FormRejection, QueryRejection},
     },
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
@@ -122,11 +122,18 @@ async fn begin_session(
     Ok((cookies.add(cookie), Redirect::to(&return_to)).into_response())
 }
 
-/// From another site this does nothing, since it comes without the cookie.
+/// From another site this does nothing, since it comes without the cookie. Another port of this
+/// machine is the same site, but another origin.
 async fn end_session(
     State(sign_in): State<Arc<SignIn>>,
+    headers: HeaderMap,
     cookies: CookieJar,
 ) -> (CookieJar, Redirect) {
+    let is_from_elsewhere =
+        headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none");
+    if is_from_elsewhere {
+        return (cookies, Redirect::to("/"));
+    }
     if let Some(cookie) = cookies.get(COOKIE) {
         sign_in.sessions.end(cookie.value());
     }

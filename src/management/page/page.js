@@ -34,10 +34,13 @@ for (const button of document.querySelectorAll("[data-copy]")) {
 }
 
 if (shown) {
-  const plaintext = document.getElementById("plaintext").textContent;
-  // By hand, too.
+  const plaintext = document.getElementById("plaintext");
+  // By hand, too: it is selected at once, and by a click.
+  const select = () => getSelection().selectAllChildren(plaintext);
+  select();
+  plaintext.addEventListener("click", select);
   document.addEventListener("copy", () => {
-    isCopied ||= getSelection().toString().includes(plaintext);
+    isCopied ||= getSelection().toString().includes(plaintext.textContent);
   });
   addEventListener("beforeunload", (event) => {
     if (!isCopied) event.preventDefault();
@@ -45,8 +48,6 @@ if (shown) {
   // To reload is to see the list, not to send the form again.
   history.replaceState(null, "", shown.dataset.shown);
   addEventListener("pagehide", () => shown.remove());
-  // For Control and C, which the question above takes for a copy.
-  getSelection().selectAllChildren(document.getElementById("plaintext"));
 }
 
 // The browser may keep a page for its button Back: a list that is out of date, or a form that has

@@ -113,13 +113,13 @@ impl Journey {
         let browser = &self.visit.browser;
         self.visit.open(LIST);
         let status = browser.text(&format!("{} [data-label=Status]", Self::row(old)));
-        assert!(status.contains("replaced; ends in 1 day"), "{status}");
+        assert!(status.contains("Replaced; ends in 1 day at the latest"), "{status}");
         browser.follow(&format!("{} .name a", Self::row(old)));
         let progress = browser.text(".rotation");
         for line in [
             &format!("Replaced by {}", id(new)),
             "The new token is used, last just now",
-            "The old token was still used since, last just now from 127.0.0.1",
+            "The old token was used after the new one was made, last just now from 127.0.0.1",
             "The old token is accepted beside it, which ends in 1 day",
         ] {
             assert!(progress.contains(line), "{line}: {progress}");
@@ -128,10 +128,14 @@ impl Journey {
 
     fn finish(&self, old: &str) {
         let browser = &self.visit.browser;
-        browser.follow("[formaction*='/rotation/finish']");
+        browser.follow("[href*='/rotation/finish']");
+        let question = browser.text("dialog");
+        assert!(question.starts_with("End the old token of “Production REST API” now?"));
+        assert!(question.contains("Last used: just now from 127.0.0.1 by curl/"), "{question}");
+        browser.follow("dialog button.danger");
         assert_eq!(self.visit.path(), format!("{LIST}/{}", id(old)));
         assert!(browser.text("dialog").contains("Rotated out"));
-        assert!(browser.text(".rotation").contains("The old token is not accepted beside it any"));
+        assert!(browser.text(".rotation").contains("The old token is not accepted any more"));
     }
 
     fn delete(&self, token: &str) {

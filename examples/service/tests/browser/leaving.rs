@@ -44,6 +44,10 @@ fn leaving_with_a_copy_is_not_asked_about() {
         assert_eq!(browser.count("dialog"), 0, "{button}");
     }
 
+    visit.create("By keyboard");
+    browser.press(&[Key::Control.into(), 'c']);
+    browser.follow(DONE);
+
     let token = visit.create("By hand");
     browser.click("#plaintext");
     browser.press(&[Key::Control.into(), 'c']);

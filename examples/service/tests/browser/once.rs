@@ -110,6 +110,26 @@ impl Once<'_> {
     }
 }
 
+/// To go back to the form and to send it again is to want another token.
+#[test]
+fn a_form_that_made_its_token_makes_another() {
+    let Some(browser) = Browser::start() else { return };
+    let visit = Visit::signed_in(browser);
+    let browser = &visit.browser;
+    let first = visit.create("First");
+    browser.click("[data-copy=plaintext]");
+    browser.until("copied", || browser.text("#said") == "Copied");
+    browser.follow("dialog .buttons .primary");
+    browser.back();
+    assert_eq!(visit.path(), format!("{LIST}/new"));
+    browser.until("a form as new", || browser.value("#name").is_empty());
+    browser.write("#name", "Second");
+    browser.click("input[value='sources:read']");
+    browser.follow("dialog button.primary");
+    let second = visit.shown();
+    assert!(visit.is_accepted(&first) && visit.is_accepted(&second));
+}
+
 /// What a browser keeps for its button Back, if it keeps the page at all.
 #[test]
 fn a_page_that_is_left_has_no_token_any_more() {

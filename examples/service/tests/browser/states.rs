@@ -47,11 +47,14 @@ pub(crate) fn look_at_each(browser: Browser, mut look: impl FnMut(&Browser, &str
     look("token");
     follow("form[action*='/disable'] button");
     look("token-disabled");
-    at(&format!("{LIST}/{}/rotate", tokens.used));
-    look("rotate");
     at(&format!("{LIST}/{}", tokens.rotating));
     look("token-rotating");
+    at(&format!("{LIST}/{}/rotation/finish", tokens.rotating));
+    look("finish");
+    at(&format!("{LIST}/{}/rotation/cancel", tokens.rotating));
+    look("undo");
     at(&format!("{LIST}/{}/rotate", tokens.unused));
+    look("rotate");
     follow("dialog button.primary");
     look("rotated");
     at(&format!("{LIST}/{}", tokens.longest));

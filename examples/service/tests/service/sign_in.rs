@@ -94,6 +94,8 @@ fn a_session_ends_with_the_sign_out_or_the_process() {
     let without = service.submit("/sign-out", &[], "");
     assert_eq!((without.status, without.header("set-cookie")), (303, None), "another site's");
     service.curl("/sign-out", &["-b", &cookie], b"").problem(405);
+    let other_port = ["-b", &cookie, "-X", "POST", "-H", "Sec-Fetch-Site: same-site"];
+    assert_eq!(service.curl("/sign-out", &other_port, b"").status, 303);
     assert_eq!(list(&service, &cookie), 200);
 
     let signed_out = service.submit("/sign-out", &[], &cookie);
