@@ -35,10 +35,9 @@ for (const button of document.querySelectorAll("[data-copy]")) {
 
 if (shown) {
   const plaintext = document.getElementById("plaintext");
-  // By hand, too: it is selected at once, and by a click.
-  const select = () => getSelection().selectAllChildren(plaintext);
-  select();
-  plaintext.addEventListener("click", select);
+  // By hand, too: it is selected from the beginning, and by a click, which would deselect it.
+  getSelection().selectAllChildren(plaintext);
+  plaintext.addEventListener("mousedown", () => getSelection().removeAllRanges());
   document.addEventListener("copy", () => {
     isCopied ||= getSelection().toString().includes(plaintext.textContent);
   });
