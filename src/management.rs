@@ -3,9 +3,10 @@
 //!
 //! One router, for axum 0.8, mounted with [`nest`](::axum::Router::nest) under any path that begins
 //! with a fixed part; as a whole service, it is the
-//! [`fallback_service`](::axum::Router::fallback_service). The host says who the people are ([`Access`]), by its own
-//! sign-in; a program comes with an API token that has the scope `tokens:read` or `tokens:write`,
-//! and never gets further with it than [`Actor`](crate::Actor) allows a token.
+//! [`fallback_service`](::axum::Router::fallback_service). The host says who the people are
+//! ([`Access`]), by its own sign-in; a program comes with an API token that has the scope
+//! `tokens:read` or `tokens:write`, and never gets further with it than [`Actor`](crate::Actor)
+//! allows a token.
 //!
 //! ```
 //! use api_tokens::{
@@ -41,11 +42,11 @@
 //! # The page
 //!
 //! Its tokens: searched by name or id, filtered by status, sorted (up to 10,000; any number as they
-//! were created), 50 on a page. People with
-//! [`Grant::write`] create a token, which is shown once with what to paste where; rotate one with an
-//! overlap and follow how far that has come; disable, enable and delete. Deleting is revoking: the
-//! row leaves the list of what is in use, and its record stays. What the page says of the product,
-//! such as which scopes there are and what they are for, is [`Access::product`].
+//! were created), 50 on a page. People with [`Grant::write`] create a token, which is shown once with
+//! what to paste where; rotate one with an overlap and follow how far that has come; disable, enable
+//! and delete. Deleting is revoking: the row leaves the list of what is in use, and its record
+//! stays. What the page says of the product, such as which scopes there are and what they are for,
+//! is [`Access::product`].
 //!
 //! It is plain HTML, with one stylesheet and one script of its own, nothing of another host and
 //! nothing inline: it works without the script, except for *Copy*, and for the question before

@@ -87,11 +87,10 @@ async fn as_page<S: TokenStore, A: Access>(
     let mut response = next.run(request).await;
     if let Some(problem) = Problem::of(&response) {
         let product = &management.product;
-        let sign_in = product.sign_in.as_ref().map(|url| place.sign_in(url, is_get));
-        response = match sign_in {
-            Some(url) if is_get && problem.is_signed_out() => Redirect::to(&url).into_response(),
+        let sign_in = product.sign_in.as_ref().filter(|_| problem.is_signed_out());
+        response = match sign_in.map(|url| place.sign_in(url, is_get)) {
+            Some(url) if is_get => Redirect::to(&url).into_response(),
             sign_in => {
-                let sign_in = sign_in.filter(|_| problem.is_signed_out());
                 let page = ErrorDocument { product, place: &place, problem: &problem, sign_in };
                 page.respond(response)
             }

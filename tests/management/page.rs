@@ -317,6 +317,18 @@ async fn links_lead_to_where_it_is_mounted() {
     }
 }
 
+#[tokio::test]
+async fn it_can_be_the_whole_service() {
+    let service = Service::new();
+    let app = Router::new().fallback_service(management::router(service.issuer.clone(), Team));
+    let call = Call::new("GET", "/projects/acme/tokens").field("x-user", "ann");
+    let response = app.oneshot(call.text("")).await.unwrap();
+    let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    let page = String::from_utf8_lossy(&body);
+    assert!(page.contains("href=\"/projects/acme/tokens/new\""), "{page}");
+    assert!(page.contains("href=\"/assets/page.css?"), "{page}");
+}
+
 /// Nobody is signed in to see `a`, and who is has no access to all else.
 struct Outside(Option<&'static str>);
 
