@@ -420,10 +420,14 @@ async fn a_rotation_is_followed() {
     assert!(page.body.contains(&format!("href=\"{finish}\"")), "{page:?}");
     let question = service.page(&finish).await;
     assert!(question.body.contains("Last used: <time"), "{question:?}");
+    assert!(question.body.contains(&format!("the old token <code>{id}</code>")), "{question:?}");
     assert!(question.body.contains(&format!("action=\"{finish}\"")), "{question:?}");
     let cancel = service.page(&format!("{PAGE}/{id}/rotation/cancel")).await;
     assert!(cancel.body.contains(&format!("<code>{}</code>", new.record.id)), "{cancel:?}");
     // First things first.
+    assert!(!page.body.contains(&format!("/{}/rotate\">Rotate", new.record.id)), "{page:?}");
+    let question = service.page(&format!("{PAGE}/{id}/revoke")).await;
+    assert!(!question.body.contains("that it replaces is accepted"), "{question:?}");
     let answer = service.page(&format!("{PAGE}/{}/rotate", new.record.id)).await;
     assert_eq!(answer.location(), format!("{PAGE}/{}", new.record.id));
     let answer = service.post(&finish, "").await;

@@ -82,7 +82,9 @@ async fn a_form_that_is_sent_twice() {
     let rotate = format!("{PAGE}/{}/rotate", token.id());
     let form = format!("overlap=24&key={}", key(&service, &rotate).await);
     let first = plaintext(&service.post(&rotate, &form).await);
-    let second = plaintext(&service.post(&rotate, &form).await);
+    let again = service.post(&rotate, &form).await;
+    let second = plaintext(&again);
+    assert!(again.body.contains("is refused from now on</strong>"), "{again:?}");
     service.verifier.verify(first.as_bytes()).await.unwrap_err();
     service.verifier.verify(second.as_bytes()).await.unwrap();
 }
@@ -120,7 +122,7 @@ async fn forms_that_are_wrong_come_back() {
         (&*format!("{days}&expires_on=9999-12-31"), 422, "The last day must be given"),
         (&*format!("{days}&expires_on=2001-01-01"), 422, "must lie in the future"),
         ("scope=sources%3Aread&lifetime=30&name=a", 422, "Open the form again, please."),
-        ("", 422, "must be chosen"),
+        ("", 422, "The scopes must be chosen"),
     ] {
         let answer = service.post(PAGE, form).await;
         assert_eq!(answer.status, status, "{form}: {answer:?}");
@@ -128,6 +130,8 @@ async fn forms_that_are_wrong_come_back() {
         assert!(answer.body.contains("role=\"alert\""), "{form}: {answer:?}");
         let has_name = form.contains("name=a") && !form.contains("%00");
         assert!(!has_name || answer.body.contains("name=\"name\" value=\"a\""), "{answer:?}");
+        let has_focus = answer.body.contains("value=\"sources:read\" autofocus");
+        assert_eq!(has_focus, text.contains("The scopes "), "{form}: {answer:?}");
         let is_checked = answer.body.contains("value=\"sources:read\" checked");
         assert_eq!(is_checked, form.contains("scope=sources"), "{form}: {answer:?}");
     }
