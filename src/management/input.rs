@@ -1,5 +1,5 @@
-//! What a request brings besides its head: a body in JSON, a form, or parameters of the URL. Read in two
-//! steps, its shape here, what it means by the types of the fields.
+//! What a request brings besides its head: a body in JSON, a form, or parameters of the URL. Read
+//! in two steps, its shape here, what it means by the types of the fields.
 
 use ::axum::{
     body::Bytes,

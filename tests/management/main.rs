@@ -8,6 +8,7 @@ mod edits;
 mod errors;
 mod page;
 mod page_forms;
+mod page_rotation;
 mod presented;
 mod revocations;
 mod rotation;

@@ -69,6 +69,45 @@ impl Query {
     pub(super) fn is_everything(&self) -> bool {
         self.search.is_empty() && self.which == Which::Living && self.after.is_none()
     }
+
+    pub(super) fn selection(&self, caller: &Caller) -> Selection {
+        let pattern = format!("*{}*", self.search);
+        Selection {
+            status: match self.which {
+                Which::Only(status) => Some(status),
+                Which::Living | Which::All => None,
+            },
+            living: self.which == Which::Living,
+            name_pattern: (!self.search.is_empty()).then_some(pattern),
+            ..Selection::of_project(caller.project.clone())
+        }
+    }
+
+    pub(super) fn statuses(&self) -> Vec<Choice> {
+        let statuses = [
+            Status::Active,
+            Status::NotYetValid,
+            Status::Disabled,
+            Status::Expired,
+            Status::RotatedOut,
+            Status::Revoked,
+        ];
+        let statuses = statuses.map(|status| (Which::Only(status), status_text(status)));
+        let choices = [(Which::Living, "In use")].into_iter().chain(statuses);
+        let choices = choices.chain([(Which::All, "All")]);
+        choices.map(|(which, text)| choice(which.as_str(), text, which == self.which)).collect()
+    }
+
+    pub(super) fn orders(&self) -> Vec<Choice> {
+        let choices = [
+            (Order::Newest, "Newest first"),
+            (Order::Oldest, "Oldest first"),
+            (Order::Name, "By name"),
+            (Order::LastUsed, "Last used first"),
+            (Order::EndsFirst, "First to expire"),
+        ];
+        choices.map(|(order, text)| choice(order.as_str(), text, order == self.order)).into()
+    }
 }
 
 /// As in a URL. Defaults are left out.
@@ -114,34 +153,6 @@ fn word<T: DeserializeOwned>(text: &str) -> Option<T> {
     serde_json::from_value(text.into()).ok()
 }
 
-impl Query {
-    pub(super) fn statuses(&self) -> Vec<Choice> {
-        let statuses = [
-            Status::Active,
-            Status::NotYetValid,
-            Status::Disabled,
-            Status::Expired,
-            Status::RotatedOut,
-            Status::Revoked,
-        ];
-        let statuses = statuses.map(|status| (Which::Only(status), status_text(status)));
-        let choices = [(Which::Living, "In use")].into_iter().chain(statuses);
-        let choices = choices.chain([(Which::All, "All")]);
-        choices.map(|(which, text)| choice(which.as_str(), text, which == self.which)).collect()
-    }
-
-    pub(super) fn orders(&self) -> Vec<Choice> {
-        let choices = [
-            (Order::Newest, "Newest first"),
-            (Order::Oldest, "Oldest first"),
-            (Order::Name, "By name"),
-            (Order::LastUsed, "Last used first"),
-            (Order::EndsFirst, "First to expire"),
-        ];
-        choices.map(|(order, text)| choice(order.as_str(), text, order == self.order)).into()
-    }
-}
-
 fn choice(value: &'static str, text: &'static str, is_chosen: bool) -> Choice {
     Choice { value: value.into(), text: text.into(), is_chosen }
 }
@@ -154,21 +165,6 @@ pub(super) fn status_text(status: Status) -> &'static str {
         Status::Expired => "Expired",
         Status::RotatedOut => "Rotated out",
         Status::Revoked => "Revoked",
-    }
-}
-
-impl Query {
-    pub(super) fn selection(&self, caller: &Caller) -> Selection {
-        let pattern = format!("*{}*", self.search);
-        Selection {
-            status: match self.which {
-                Which::Only(status) => Some(status),
-                Which::Living | Which::All => None,
-            },
-            living: self.which == Which::Living,
-            name_pattern: (!self.search.is_empty()).then_some(pattern),
-            ..Selection::of_project(caller.project.clone())
-        }
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
     time::exact,
     visit::Visit,
 };
-use crate::{State, Status, TokenStore};
+use crate::{Status, TokenStore};
 
 #[derive(Template)]
 #[template(path = "revoke.html", config = "src/management/page/askama.toml")]
@@ -70,7 +70,7 @@ async fn show<S: TokenStore, A: Access>(
     let rotation = management.issuer.rotation_status(row.record.id, &caller.actor).await?;
     let overlap_ends = rotation
         .filter(|rotation| rotation.successor.id == row.record.id)
-        .filter(|rotation| State::of(&rotation.predecessor, row.now) == State::Rotating)
+        .filter(|rotation| rotation.predecessor.status(row.now) == Status::Active)
         .map(|rotation| exact(rotation.overlap_ends_at));
     let question = Dialog { place, row, overlap_ends, reason, flaw };
     Ok(visit.dialog(status, title, &question).await)

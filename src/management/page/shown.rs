@@ -66,9 +66,8 @@ impl<'a> Shown<'a> {
             ],
         }
     }
-}
 
-impl Shown<'_> {
+    /// `replaced` is the token that the same form made before.
     pub(super) fn in_place_of(self, replaced: Option<TokenId>) -> Self {
         Self { replaced, ..self }
     }

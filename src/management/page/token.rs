@@ -13,7 +13,7 @@ use super::{
     time::Moment,
     visit::Visit,
 };
-use crate::{RotationStatus, State, Status, TokenId, TokenStore, Usage};
+use crate::{RotationStatus, State, Status, TokenId, TokenRecord, TokenStore, Usage};
 
 #[derive(Template)]
 #[template(path = "token.html", config = "src/management/page/askama.toml")]
@@ -50,14 +50,23 @@ impl Progress {
         if self.is_predecessor() { &successor.id } else { &predecessor.id }
     }
 
-    /// Whether the old one may be accepted still.
+    /// Whether the overlap is not over. The old token may be disabled all the same.
     fn overlaps(&self) -> bool {
         State::of(&self.status.predecessor, self.now) == State::Rotating
     }
 
+    /// What the old one is, if it is not accepted.
+    fn status_of_predecessor(&self) -> Option<&'static str> {
+        self.other_status(&self.status.predecessor)
+    }
+
     /// What the new one is, if it is not accepted.
-    fn successor_status(&self) -> Option<&'static str> {
-        let status = self.status.successor.status(self.now);
+    fn status_of_successor(&self) -> Option<&'static str> {
+        self.other_status(&self.status.successor)
+    }
+
+    fn other_status(&self, record: &TokenRecord) -> Option<&'static str> {
+        let status = record.status(self.now);
         (status != Status::Active).then(|| status_text(status))
     }
 
