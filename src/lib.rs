@@ -64,6 +64,7 @@
 //! - `tower`: `BearerLayer`, for HTTP and gRPC.
 //! - `axum`: extractors for axum 0.8, with required scopes; switches `tower` on.
 //! - `management`: the router with which people and programs manage tokens, for axum 0.8.
+//! - `mcp`: MCP servers; switches `cache` and `tower` on.
 //! - `testing`: the conformance suite for stores, and a manual clock.
 //!
 //! # What is kept through every release
@@ -96,6 +97,8 @@ mod issuer;
 mod keyring;
 #[cfg(feature = "management")]
 pub mod management;
+#[cfg(feature = "mcp")]
+pub mod mcp;
 mod metadata;
 #[cfg(feature = "metrics")]
 mod metered;

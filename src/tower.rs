@@ -3,6 +3,7 @@
 mod body;
 mod refused;
 mod request;
+mod watched;
 
 use core::{
     fmt, mem,
@@ -23,10 +24,12 @@ use jiff::{SignedDuration, Timestamp};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use body::BoxError;
 pub use body::ResponseBody;
 pub use refused::Refused;
 #[cfg(feature = "management")]
 pub(crate) use request::has_token_in_query;
+use watched::Watch;
 
 use crate::{Client, Realm, Scopes, TokenStore, Verified, Verifier, VerifyError};
 
@@ -53,7 +56,7 @@ use crate::{Client, Realm, Scopes, TokenStore, Verified, Verifier, VerifyError};
 ///
 /// - realm: `api`
 /// - client address: not known
-/// - end of the token: not announced
+/// - end of the token: not announced, and long responses go on after it
 /// - required scopes: none; a handler can ask for its own with `Authorized` (feature `axum`) or
 ///   [`Verified::require`]
 ///
@@ -103,6 +106,7 @@ impl<S: TokenStore> BearerLayer<S> {
             required: Scopes::default(),
             client_address: |_| None,
             announce_end: None,
+            ends_streams: false,
         };
         Self { policy: Arc::new(policy) }
     }
@@ -141,6 +145,37 @@ impl<S: TokenStore> BearerLayer<S> {
     #[must_use]
     pub fn announce_end(mut self, within: SignedDuration) -> Self {
         Arc::make_mut(&mut self.policy).announce_end = Some(within);
+        self
+    }
+
+    /// Ends responses that take long, such as event streams, when their token is no longer accepted,
+    /// or nobody can tell for longer than the cache's bound: as
+    /// [`Verified::revoked`] has it. The service inside need not know of it, and what it still makes
+    /// of the response is dropped.
+    ///
+    /// An event stream (`text/event-stream`) ends as if it were done, and its client comes back to
+    /// a refusal. A response of gRPC ends with the refusal's status. All others are broken off
+    /// with an error, so that nobody takes a part for the whole. Responses whose length is known when
+    /// they begin are let through whole, and so are those that switch protocols (WebSocket).
+    ///
+    /// Needs a [`Cache`](crate::Cache); **without one, every such response ends at once**. Costs
+    /// each such response what `revoked` costs, and one boxed future. A client that does not read is
+    /// cut off as soon as it does.
+    ///
+    /// ```
+    /// use api_tokens::{BearerLayer, Cache, Keyring, MemoryStore, Verifier, prefix};
+    ///
+    /// let (verifier, background) =
+    ///     Verifier::builder(prefix!("acme_live"), &Keyring::unkeyed(), MemoryStore::new())
+    ///         .cache(Cache::new())
+    ///         .build();
+    /// let layer = BearerLayer::new(verifier).end_streams();
+    /// # drop((layer, background));
+    /// ```
+    #[cfg(feature = "cache")]
+    #[must_use]
+    pub fn end_streams(mut self) -> Self {
+        Arc::make_mut(&mut self.policy).ends_streams = true;
         self
     }
 
@@ -184,7 +219,7 @@ where
     Inner: Service<Request<RequestBody>, Response = Response<InnerBody>> + Clone + Send + 'static,
     Inner::Future: Send,
     RequestBody: Send + 'static,
-    InnerBody: Body<Data = Bytes>,
+    InnerBody: Body<Data = Bytes, Error: Into<BoxError>>,
 {
     type Response = Response<ResponseBody<InnerBody>>;
     type Error = Inner::Error;
@@ -207,6 +242,7 @@ where
                     // No handler needs the plaintext, so none can log or forward it.
                     parts.headers.remove(AUTHORIZATION);
                     let ends_at = policy.end_to_announce(&verified);
+                    let watched = policy.ends_streams.then(|| verified.clone());
                     parts.extensions.insert(verified);
                     parts.extensions.insert(policy.realm.clone());
                     let mut response = inner.call(Request::from_parts(parts, body)).await?;
@@ -216,7 +252,16 @@ where
                     if let Some(ends_at) = ends_at {
                         announce(ends_at, response.headers_mut());
                     }
-                    Ok(response.map(ResponseBody::passed_on))
+                    let is_long = response.body().size_hint().exact().is_none();
+                    let (head, body) = response.into_parts();
+                    let body = match watched.filter(|_| is_long) {
+                        Some(token) => {
+                            let watch = Watch::new(token, &head.headers, &policy.realm);
+                            ResponseBody::watched(body, watch)
+                        }
+                        None => ResponseBody::passed_on(body),
+                    };
+                    Ok(Response::from_parts(head, body))
                 }
                 Err(error) => {
                     let refused = Refused::new(error, policy.realm.clone());
@@ -254,6 +299,7 @@ struct Policy<S> {
     required: Scopes,
     client_address: fn(&Parts) -> Option<IpAddr>,
     announce_end: Option<SignedDuration>,
+    ends_streams: bool,
 }
 
 impl<S: TokenStore> Policy<S> {
@@ -295,6 +341,7 @@ impl<S> Clone for Policy<S> {
             required: self.required.clone(),
             client_address: self.client_address,
             announce_end: self.announce_end,
+            ends_streams: self.ends_streams,
         }
     }
 }
@@ -306,6 +353,7 @@ impl<S> fmt::Debug for Policy<S> {
             .field("realm", &self.realm)
             .field("required", &self.required)
             .field("announce_end", &self.announce_end)
+            .field("ends_streams", &self.ends_streams)
             .finish_non_exhaustive()
     }
 }

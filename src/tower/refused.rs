@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{
-    HeaderName, HeaderValue, Response, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 
@@ -76,27 +76,35 @@ impl Refused {
         // Every status of an answer is a valid one.
         *response.status_mut() =
             StatusCode::from_u16(answer.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        insert(&mut response, CONTENT_TYPE, Some(Answer::CONTENT_TYPE));
-        insert(&mut response, CACHE_CONTROL, Some(Answer::CACHE_CONTROL));
-        insert(&mut response, WWW_AUTHENTICATE, answer.www_authenticate());
-        insert(&mut response, RETRY_AFTER, answer.retry_after().map(|seconds| seconds.to_string()));
+        let fields = response.headers_mut();
+        insert(fields, CONTENT_TYPE, Some(Answer::CONTENT_TYPE));
+        insert(fields, CACHE_CONTROL, Some(Answer::CACHE_CONTROL));
+        insert(fields, WWW_AUTHENTICATE, answer.www_authenticate());
+        insert(fields, RETRY_AFTER, answer.retry_after().map(|seconds| seconds.to_string()));
         response.extensions_mut().insert(self);
         response
     }
 
     /// A "Trailers-Only" response: status and message are header fields, and there is no body.
     pub(crate) fn into_grpc_response(self) -> Response<Bytes> {
-        let answer = self.answer();
         let mut response = Response::new(Bytes::new());
-        // Of printable ASCII, "Percent-Encoded" escapes the percent sign alone.
-        let message = answer.detail().replace('%', "%25");
-        insert(&mut response, CONTENT_TYPE, Some("application/grpc"));
-        insert(&mut response, CACHE_CONTROL, Some(Answer::CACHE_CONTROL));
-        let status = HeaderName::from_static("grpc-status");
-        insert(&mut response, status, Some(answer.grpc_status().to_string()));
-        insert(&mut response, HeaderName::from_static("grpc-message"), Some(message));
+        *response.headers_mut() = self.grpc_fields();
+        insert(response.headers_mut(), CONTENT_TYPE, Some("application/grpc"));
+        insert(response.headers_mut(), CACHE_CONTROL, Some(Answer::CACHE_CONTROL));
         response.extensions_mut().insert(self);
         response
+    }
+
+    /// Status and message.
+    pub(super) fn grpc_fields(&self) -> HeaderMap {
+        let answer = self.answer();
+        // Of printable ASCII, "Percent-Encoded" escapes the percent sign alone.
+        let message = answer.detail().replace('%', "%25");
+        let mut fields = HeaderMap::new();
+        let status = HeaderName::from_static("grpc-status");
+        insert(&mut fields, status, Some(answer.grpc_status().to_string()));
+        insert(&mut fields, HeaderName::from_static("grpc-message"), Some(message));
+        fields
     }
 }
 
@@ -113,11 +121,11 @@ impl core::error::Error for Refused {
     }
 }
 
-fn insert(response: &mut Response<Bytes>, name: HeaderName, value: Option<impl AsRef<str>>) {
+fn insert(fields: &mut HeaderMap, name: HeaderName, value: Option<impl AsRef<str>>) {
     // All values are printable ASCII, so none is refused.
     if let Some(value) = value
         && let Ok(value) = HeaderValue::from_str(value.as_ref())
     {
-        response.headers_mut().insert(name, value);
+        fields.insert(name, value);
     }
 }

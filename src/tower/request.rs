@@ -9,16 +9,18 @@ use http::{HeaderValue, Method, Uri, Version, header::CONTENT_TYPE, request::Par
 /// Only a call of gRPC may be refused under the status 200: whatever stands between and judges by
 /// the status would take that for access.
 pub(super) fn is_grpc(request: &Parts) -> bool {
-    const GRPC: &[u8] = b"application/grpc";
-    if request.version != Version::HTTP_2 || request.method != Method::POST {
-        return false;
-    }
     let content_type = request.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-    let Some((start, rest)) = content_type.and_then(|value| value.split_at_checked(GRPC.len()))
-    else {
-        return false;
-    };
-    start.eq_ignore_ascii_case(GRPC) && matches!(rest.first(), None | Some(b'+' | b';' | b' '))
+    request.version == Version::HTTP_2
+        && request.method == Method::POST
+        && content_type.is_some_and(|value| is_type(value, b"application/grpc"))
+}
+
+/// Whether a content type is this one, also with a suffix such as `+proto`, or parameters.
+pub(super) fn is_type(content_type: &[u8], expected: &[u8]) -> bool {
+    content_type.split_at_checked(expected.len()).is_some_and(|(start, rest)| {
+        start.eq_ignore_ascii_case(expected)
+            && matches!(rest.first(), None | Some(b'+' | b';' | b' '))
+    })
 }
 
 /// Whether the URL has a parameter `access_token`, however its name is percent-encoded.

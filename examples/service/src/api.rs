@@ -18,11 +18,9 @@ use axum::{
 };
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
+use sources::{Hit, Source, Sources};
 
-use crate::{
-    problem::Problem,
-    sources::{Hit, Source, Sources},
-};
+use crate::problem::Problem;
 
 const MAX_BODY_BYTES: usize = 64 * 1024;
 

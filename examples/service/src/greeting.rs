@@ -3,11 +3,11 @@
 use std::io::{self, BufWriter, Write};
 
 use api_tokens::Created;
+use sources::{FIRST_PROJECT, Sources};
 
 use crate::{
     Failure, MANAGEMENT,
-    setup::{FIRST_PROJECT, Files},
-    sources::Sources,
+    setup::Files,
     store::{self, Location},
 };
 

@@ -23,27 +23,23 @@ mod problem;
 mod sessions;
 mod setup;
 mod sign_in;
-mod sources;
 mod store;
 
 use std::{
-    error::Error,
     net::{Ipv4Addr, SocketAddr},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
     sync::Arc,
     time::Duration,
 };
 
-use api_tokens::{Cache, Issuer, Keyring, Project, Verifier, management};
+use api_tokens::{Cache, Issuer, Keyring, Verifier, management};
 use axum::{Router, http::StatusCode, middleware};
 use clap::Parser;
+use sources::{Failure, Folders};
 use tokio::{net::TcpListener, sync::Notify};
 
-use crate::{
-    admin::Admin, greeting::Greeting, problem::Problem, setup::Data, sources::Sources,
-    store::Location,
-};
+use crate::{admin::Admin, greeting::Greeting, problem::Problem, setup::Data, store::Location};
 
 /// A service with projects, sources and flows, whose clients use API tokens.
 ///
@@ -52,12 +48,8 @@ use crate::{
 /// out. Listens on 127.0.0.1 alone. Ctrl-C stops it.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// The folder with the sources of project `demo` [default: the documents of this repository]
-    folder: Option<PathBuf>,
-
-    /// The sources of one more project; may be repeated. A project without a folder has none
-    #[arg(long = "project", value_name = "NAME=FOLDER", value_parser = name_and_folder)]
-    projects: Vec<(Project, PathBuf)>,
+    #[command(flatten)]
+    folders: Folders,
 
     /// The port to listen on; 0 takes any free one
     #[arg(long, default_value_t = 8787)]
@@ -91,7 +83,7 @@ async fn main() -> ExitCode {
 /// Everything that can be wrong with the arguments is found before the first token is made, so
 /// that the one time it is shown is not wasted.
 async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let sources = Arc::new(read_sources(&arguments)?);
+    let sources = Arc::new(arguments.folders.read()?);
     let listener = listen(arguments.port).await?;
     let stop = stop_signal()?;
 
@@ -136,20 +128,6 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     // For as long as requests are served, and then once more: when tokens were last used is kept
     // in memory until the background writes it.
     background.run_until(serve(listener, app, stop)).await
-}
-
-/// An error for the person at the terminal, in words.
-type Failure = Box<dyn Error + Send + Sync>;
-
-fn read_sources(arguments: &Arguments) -> Result<Sources, Failure> {
-    let documents = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let folder = arguments.folder.clone().unwrap_or_else(documents);
-    // Which may hold a password, that must not be repeated.
-    if folder.as_os_str().as_encoded_bytes().windows(3).any(|text| text == b"://") {
-        return Err("a URL is no folder: the database of the tokens is given with --store".into());
-    }
-    let demo: Project = setup::FIRST_PROJECT.parse()?;
-    Sources::read([(demo, folder)].into_iter().chain(arguments.projects.iter().cloned()))
 }
 
 async fn listen(port: u16) -> Result<TcpListener, Failure> {
@@ -209,9 +187,4 @@ fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
             std::future::pending::<()>().await;
         }
     })
-}
-
-fn name_and_folder(text: &str) -> Result<(Project, PathBuf), Failure> {
-    let (name, folder) = text.split_once('=').ok_or("expected NAME=FOLDER")?;
-    Ok((name.parse()?, folder.into()))
 }

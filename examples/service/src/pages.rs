@@ -12,8 +12,9 @@ use axum::{
     routing::get,
 };
 use axum_extra::extract::cookie::CookieJar;
+use sources::Sources;
 
-use crate::{MANAGEMENT, problem::Problem, sign_in::SignIn, sources::Sources};
+use crate::{MANAGEMENT, problem::Problem, sign_in::SignIn};
 
 /// No scripts, nothing of other sites, and no other site shows it in a frame.
 const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; \

@@ -7,6 +7,7 @@ use api_tokens::{
 };
 use rand::rngs::SysRng;
 use secrecy::ExposeSecret;
+use sources::FIRST_PROJECT;
 
 use crate::{
     Failure,
@@ -20,7 +21,6 @@ use crate::{
 /// refused.
 pub(crate) const PREFIX: Prefix = prefix!("demo");
 
-pub(crate) const FIRST_PROJECT: &str = "demo";
 pub(crate) const FIRST_SCOPES: &str = "sources:read flows:run";
 
 /// What is in the data directory, opened.

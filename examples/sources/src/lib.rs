@@ -1,10 +1,14 @@
-//! The sources of each project: the text documents of a folder, listed and searched.
+//! The sources of each project: the text documents of a folder, listed and searched. It has nothing
+//! to do with tokens, but that they say which project's.
 
+mod arguments;
 mod folder;
 mod index;
 
 use std::{
     collections::BTreeMap,
+    error::Error,
+    fmt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -13,19 +17,28 @@ use api_tokens::Project;
 use rusqlite::Connection;
 
 use self::folder::Document;
-pub(crate) use self::{folder::Source, index::Hit};
-use crate::Failure;
+pub use self::{
+    arguments::{FIRST_PROJECT, Folders},
+    folder::Source,
+    index::Hit,
+};
+
+/// An error for the person at the terminal, in words.
+pub type Failure = Box<dyn Error + Send + Sync>;
 
 /// All sources, as they were when the service started.
-pub(crate) struct Sources {
+pub struct Sources {
     projects: BTreeMap<Project, Arc<ProjectSources>>,
     nothing: Arc<ProjectSources>,
 }
 
 impl Sources {
-    pub(crate) fn read(
-        folders: impl IntoIterator<Item = (Project, PathBuf)>,
-    ) -> Result<Self, Failure> {
+    /// Reads each project's folder.
+    ///
+    /// # Errors
+    ///
+    /// If one cannot be read, has too much, or if a project has two.
+    pub fn read(folders: impl IntoIterator<Item = (Project, PathBuf)>) -> Result<Self, Failure> {
         let mut projects = BTreeMap::new();
         for (project, folder) in folders {
             if projects.contains_key(&project) {
@@ -41,12 +54,13 @@ impl Sources {
     }
 
     /// The sources of one project; none if it has no folder.
-    pub(crate) fn of(&self, project: &Project) -> Arc<ProjectSources> {
+    #[must_use]
+    pub fn of(&self, project: &Project) -> Arc<ProjectSources> {
         Arc::clone(self.projects.get(project).unwrap_or(&self.nothing))
     }
 
     /// Each project's folder, and how many sources it has.
-    pub(crate) fn summary(&self) -> impl Iterator<Item = (&Project, &Path, usize)> {
+    pub fn summary(&self) -> impl Iterator<Item = (&Project, &Path, usize)> {
         self.projects
             .iter()
             .map(|(project, sources)| (project, sources.folder.as_path(), sources.list.len()))
@@ -56,7 +70,7 @@ impl Sources {
 /// The sources of one project.
 ///
 /// Each project has an index of its own, so no query can reach another project's documents.
-pub(crate) struct ProjectSources {
+pub struct ProjectSources {
     folder: PathBuf,
     list: Vec<Source>,
     index: Mutex<Connection>,
@@ -76,13 +90,30 @@ impl ProjectSources {
     }
 
     /// In order of their paths.
-    pub(crate) fn list(&self) -> &[Source] {
+    #[must_use]
+    pub fn list(&self) -> &[Source] {
         &self.list
     }
 
-    /// Blocks.
-    pub(crate) fn search(&self, query: &str) -> rusqlite::Result<Vec<Hit>> {
+    /// The sources that have one of the query's words, the best first. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Those of SQLite.
+    pub fn search(&self, query: &str) -> rusqlite::Result<Vec<Hit>> {
         let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         index::search(&index, query)
+    }
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ProjectSources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProjectSources").field("folder", &self.folder).finish_non_exhaustive()
     }
 }

@@ -2,11 +2,9 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read},
+    io::{self, Read, Write},
     path::Path,
 };
-
-use crate::log;
 
 /// A file name ends with one of these.
 const EXTENSIONS: [&str; 12] =
@@ -19,13 +17,16 @@ const MAX_TOTAL_BYTES: u64 = 64 * 1024 * 1024;
 const MAX_ENTRIES: usize = 100_000;
 
 /// A document that can be listed and searched.
-pub(crate) struct Source {
+#[derive(Debug)]
+pub struct Source {
     /// The same as long as the path is.
-    pub(crate) id: String,
+    pub id: String,
     /// Within the folder, with `/` between its parts.
-    pub(crate) path: String,
-    pub(crate) extension: String,
-    pub(crate) size: u64,
+    pub path: String,
+    /// Of the file's name, in lower case.
+    pub extension: String,
+    /// In bytes.
+    pub size: u64,
 }
 
 /// A source and its text.
@@ -88,7 +89,8 @@ fn is_skipped(folder: &str) -> bool {
 }
 
 fn warn(path: &Path, error: &io::Error) {
-    log::line(format_args!("warning: left out {}: {error}", path.display()));
+    // Nobody may be there to read it.
+    let _ = writeln!(io::stderr(), "warning: left out {}: {error}", path.display());
 }
 
 /// `None` if the file is not a document.

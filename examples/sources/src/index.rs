@@ -8,8 +8,8 @@ use super::folder::Document;
 const MAX_HITS: u32 = 10;
 
 /// A document that matches a query.
-#[derive(Serialize)]
-pub(crate) struct Hit {
+#[derive(Debug, Serialize)]
+pub struct Hit {
     file_id: String,
     file_name: String,
     /// Where the words occur, cut from the text.

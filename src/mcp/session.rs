@@ -1,0 +1,289 @@
+//! A tower layer between the verification of tokens and an MCP server.
+
+use core::{
+    future::poll_fn,
+    mem,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE, HOST},
+    request::Parts,
+};
+use http_body::Body;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::sessions::{Sessions, until_over};
+use crate::{Answer, Realm, Refused, ResponseBody, Verified, VerifyError};
+
+const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// A tower layer that binds the sessions of an MCP server (streamable HTTP) to those who opened
+/// them, and ends them with their tokens.
+///
+/// The protocol's libraries take a session's id for enough: with another valid token and somebody's
+/// `Mcp-Session-Id` one could post to the session, read its streams and delete it. Behind this layer
+/// the id of another's session is answered like one that does not exist: 404, whatever the method,
+/// which tells clients to begin a new session.
+///
+/// Put it between [`BearerLayer`](crate::BearerLayer) and the server; here in axum, where the
+/// layer that is added last is the outermost:
+///
+/// ```
+/// use api_tokens::{BearerLayer, TokenStore, Verifier, mcp::SessionLayer};
+/// use axum::{Router, routing::any_service};
+///
+/// fn app<S: TokenStore>(verifier: Verifier<S>) -> Router {
+///     Router::new()
+///         .route("/mcp", any_service(mcp_server()))
+///         .route_layer(SessionLayer::new())
+///         .route_layer(BearerLayer::new(verifier).end_streams())
+/// }
+/// # fn mcp_server() -> Router { Router::new() } // of a library, such as rmcp
+/// ```
+///
+/// # Whose a session is
+///
+/// It is the token's that opened it, and those that replace this one by rotation
+/// ([`Rotation::family`](crate::Rotation::family)). So it survives a rotation, and it is of one
+/// project and one owner. Another token of the same owner has its own sessions, since it may have
+/// fewer scopes, and a session can repeat what was said to the first.
+///
+/// # When a session ends
+///
+/// - when its client says so, or the server does
+/// - when the token that was used last is no longer accepted, and no successor can take over,
+///   within the bound of [`Cache`](crate::Cache) as [`Verified::revoked`] has it. In an outage of
+///   the store it stays, and its requests are refused. Without a cache the layer does not learn of
+///   it: their requests are refused, but what the session holds stays until it is unused
+/// - when it is unused for [`idle_timeout`](Self::idle_timeout)
+/// - when its token has more than [`max_sessions`](Self::max_sessions), the one that was unused for
+///   longest
+///
+/// The server learns of it by a `DELETE`, as if the client had sent it, with which it closes
+/// streams and frees what it holds. A stream that was opened with a predecessor ends with that one,
+/// if [`BearerLayer::end_streams`](crate::BearerLayer::end_streams) is asked to.
+///
+/// # Defaults
+///
+/// - idle timeout: an hour
+/// - sessions: 64 for each token and its successors
+///
+/// # Nodes
+///
+/// A session is known to the node that opened it, which is where these libraries keep sessions,
+/// too: let a load balancer send it there. On another node the answer is 404, and the client begins
+/// anew. From 2026-07-28 on the protocol has no sessions; such requests pass.
+///
+/// # Cost
+///
+/// A look into a table under a lock that few share, a task for each session, and needs tokio with
+/// its timer. A clone shares the sessions.
+#[derive(Clone, Debug)]
+pub struct SessionLayer {
+    sessions: Arc<Sessions>,
+    idle_timeout: Duration,
+}
+
+impl SessionLayer {
+    /// With the defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            sessions: Arc::new(Sessions::with_max(64)),
+            idle_timeout: Duration::from_secs(60 * 60),
+        }
+    }
+
+    /// Ends sessions to which nothing was sent for this long, also if they have an open stream.
+    #[must_use]
+    pub fn idle_timeout(self, timeout: Duration) -> Self {
+        Self { idle_timeout: timeout, ..self }
+    }
+
+    /// How many sessions a token may have at a time, with its successors; at least 1.
+    #[must_use]
+    pub fn max_sessions(self, count: usize) -> Self {
+        Self { sessions: Arc::new(Sessions::with_max(count)), ..self }
+    }
+}
+
+impl Default for SessionLayer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<Inner> Layer<Inner> for SessionLayer {
+    type Service = SessionService<Inner>;
+
+    fn layer(&self, inner: Inner) -> Self::Service {
+        SessionService { layer: self.clone(), inner }
+    }
+}
+
+/// The service that [`SessionLayer`] makes of an MCP server.
+#[derive(Clone, Debug)]
+pub struct SessionService<Inner> {
+    layer: SessionLayer,
+    inner: Inner,
+}
+
+impl<Inner, RequestBody, InnerBody> Service<Request<RequestBody>> for SessionService<Inner>
+where
+    Inner: Service<Request<RequestBody>, Response = Response<InnerBody>> + Clone + Send + 'static,
+    Inner::Future: Send,
+    RequestBody: Default + Send + 'static,
+    InnerBody: Body<Data = Bytes>,
+{
+    type Response = Response<ResponseBody<InnerBody>>;
+    type Error = Inner::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+        let layer = self.layer.clone();
+        // The service that was polled until it was ready is the one that may be called; its
+        // clone need not be ready.
+        let clone = self.inner.clone();
+        let mut inner = mem::replace(&mut self.inner, clone);
+        Box::pin(async move {
+            let Some(token) = request.extensions().get::<Verified>().cloned() else {
+                tracing::error!(target: "api_tokens", "there is no BearerLayer around a SessionLayer");
+                let refused = Refused::new(VerifyError::NotVerified, Realm::default());
+                return Ok(refused.into_http_response().map(ResponseBody::own));
+            };
+            let response = match Named::by(request.headers()) {
+                Named::Nothing => {
+                    let (head, body) = request.into_parts();
+                    let delete = Delete::like(&head);
+                    let other = inner.clone();
+                    let response = inner.call(Request::from_parts(head, body)).await?;
+                    if let (true, Some(id)) =
+                        (response.status().is_success(), response.headers().get(SESSION_ID))
+                    {
+                        layer.open(token, id.clone(), delete, other);
+                    }
+                    response
+                }
+                Named::Session(id) if layer.sessions.join(&token, &id) => {
+                    let is_delete = request.method() == Method::DELETE;
+                    let response = inner.call(request).await?;
+                    // The server may have ended it by itself.
+                    let is_over = response.status() == StatusCode::NOT_FOUND;
+                    if is_over || is_delete && response.status().is_success() {
+                        layer.sessions.remove(&token, &id);
+                    }
+                    response
+                }
+                Named::Session(_) | Named::Unclear => return Ok(no_such_session()),
+            };
+            Ok(response.map(ResponseBody::passed_on))
+        })
+    }
+}
+
+impl SessionLayer {
+    /// Binds a new session, and ends it when its time has come.
+    fn open<Inner, RequestBody, InnerBody>(
+        &self,
+        token: Verified,
+        id: HeaderValue,
+        delete: Delete,
+        server: Inner,
+    ) where
+        Inner: Service<Request<RequestBody>, Response = Response<InnerBody>> + Send + 'static,
+        Inner::Future: Send,
+        RequestBody: Default + Send + 'static,
+    {
+        let mut uses = self.sessions.open(&token, id.clone());
+        // It lives as long as the service, and must not keep the table alive.
+        let sessions = Arc::downgrade(&self.sessions);
+        let idle_timeout = self.idle_timeout;
+        tokio::spawn(async move {
+            until_over(&mut uses, idle_timeout).await;
+            if let Some(sessions) = sessions.upgrade() {
+                sessions.remove(&token, &id);
+            }
+            // Where the client has done it already, once more does no harm.
+            delete.send(&id, server).await;
+        });
+    }
+}
+
+/// Which session a request speaks of.
+enum Named {
+    /// None: it opens one, or needs none.
+    Nothing,
+    Session(HeaderValue),
+    /// More than one, or a stream of nobody knows whose session.
+    Unclear,
+}
+
+impl Named {
+    fn by(headers: &HeaderMap) -> Self {
+        let mut ids = headers.get_all(SESSION_ID).iter();
+        match (ids.next(), ids.next()) {
+            (None, _) if headers.contains_key(LAST_EVENT_ID) => Self::Unclear,
+            (None, _) => Self::Nothing,
+            (Some(id), None) => Self::Session(id.clone()),
+            (Some(_), Some(_)) => Self::Unclear,
+        }
+    }
+}
+
+/// What ends a session: what its client would send.
+struct Delete {
+    head: Parts,
+}
+
+impl Delete {
+    /// To where this request goes, and with what was found out about it.
+    fn like(request: &Parts) -> Self {
+        let (mut head, ()) = Request::new(()).into_parts();
+        head.method = Method::DELETE;
+        head.uri = request.uri.clone();
+        head.version = request.version;
+        head.extensions = request.extensions.clone();
+        // Servers look at it.
+        if let Some(host) = request.headers.get(HOST) {
+            head.headers.insert(HOST, host.clone());
+        }
+        Self { head }
+    }
+
+    async fn send<Inner, RequestBody, InnerBody>(mut self, id: &HeaderValue, mut server: Inner)
+    where
+        Inner: Service<Request<RequestBody>, Response = Response<InnerBody>>,
+        RequestBody: Default,
+    {
+        self.head.headers.insert(SESSION_ID, id.clone());
+        let request = Request::from_parts(self.head, RequestBody::default());
+        if poll_fn(|context| server.poll_ready(context)).await.is_ok() {
+            // A server that does not let sessions be deleted ends them by itself.
+            let _ = server.call(request).await;
+        }
+    }
+}
+
+/// The same whether there is one of somebody else's or none.
+fn no_such_session<InnerBody>() -> Response<ResponseBody<InnerBody>> {
+    const BODY: &str = r#"{"type":"about:blank","title":"Not Found","status":404,"detail":"There is no such session"}"#;
+
+    let mut response = Response::new(ResponseBody::own(Bytes::from_static(BODY.as_bytes())));
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(Answer::CONTENT_TYPE));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(Answer::CACHE_CONTROL));
+    response
+}

@@ -1,0 +1,73 @@
+//! How the body of a response ends when the token of its request does.
+
+use core::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
+use http_body::Frame;
+
+use super::{Refused, body::BoxError, request::is_type};
+use crate::{Realm, Verified, VerifyError};
+
+/// Waits for the end of a token, and knows how the body has to end then.
+pub(super) struct Watch {
+    ended: Pin<Box<dyn Future<Output = VerifyError> + Send>>,
+    ending: Ending,
+}
+
+/// No client may take what it has for the whole, but an event stream may end at any time.
+#[derive(Debug)]
+enum Ending {
+    EventStream,
+    Grpc { realm: Realm },
+    Other,
+}
+
+impl Watch {
+    pub(super) fn new(token: Verified, response: &HeaderMap, realm: &Realm) -> Self {
+        let content_type = response.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+        let ending = match content_type.unwrap_or_default() {
+            value if is_type(value, b"text/event-stream") => Ending::EventStream,
+            value if is_type(value, b"application/grpc") => Ending::Grpc { realm: realm.clone() },
+            _ => Ending::Other,
+        };
+        Self { ended: Box::pin(ended(token)), ending }
+    }
+
+    /// The end of the body, when it has come: a last frame, an error, or nothing.
+    pub(super) fn poll_end(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.ended.as_mut().poll(context).map(|reason| match &self.ending {
+            Ending::EventStream => None,
+            Ending::Grpc { realm } => {
+                Some(Ok(Frame::trailers(Refused::new(reason, realm.clone()).grpc_fields())))
+            }
+            Ending::Other => Some(Err(reason.into())),
+        })
+    }
+}
+
+#[cfg(feature = "cache")]
+async fn ended(token: Verified) -> VerifyError {
+    let reason = token.revoked().await;
+    tracing::debug!(target: "api_tokens", token = %token.id(), %reason, "ends a response");
+    reason
+}
+
+/// Never called: without a cache there is no way to ask for it.
+#[cfg(not(feature = "cache"))]
+async fn ended(_: Verified) -> VerifyError {
+    core::future::pending().await
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").field("ending", &self.ending).finish_non_exhaustive()
+    }
+}
