@@ -84,6 +84,8 @@ mod axum;
 mod background;
 #[cfg(feature = "cache")]
 mod cache;
+#[cfg(feature = "client")]
+pub mod client;
 mod clock;
 mod digest;
 mod error;
@@ -152,8 +154,8 @@ pub use prefix::{Prefix, PrefixError};
 pub use token::{ParsedToken, Token, TokenFormatError};
 
 // What is stored of the secret, and under which keys.
+pub use self::keyring::{KeyError, KeyId, KeyIdError, Keyring, MasterKey};
 pub use digest::{DigestMatch, Digester, TokenDigest, TokenDigestError};
-pub use keyring::{KeyError, KeyId, KeyIdError, Keyring, MasterKey};
 
 // Tokens that another system issued, to be accepted here.
 pub use import::{ImportError, ImportFormat, ImportedDigest};

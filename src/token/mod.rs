@@ -23,7 +23,7 @@ use crate::{Prefix, TokenId};
 pub(crate) const SECRET_LEN: usize = 39;
 
 /// What a token's text has after its prefix, in bytes.
-const LEN_AFTER_PREFIX: usize = 1 + TokenId::LEN + 1 + SECRET_LEN + base62::CHECKSUM_LEN;
+pub(crate) const LEN_AFTER_PREFIX: usize = 1 + TokenId::LEN + 1 + SECRET_LEN + base62::CHECKSUM_LEN;
 
 /// The plaintext of a new token: shown once, then forgotten.
 ///

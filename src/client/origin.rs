@@ -1,0 +1,137 @@
+use core::net::{Ipv4Addr, Ipv6Addr};
+
+use http::Uri;
+
+/// Scheme, host and port: whom a request goes to (RFC 6454).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Origin {
+    is_https: bool,
+    host: Host,
+    port: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Host {
+    /// A name in lower case, or an IPv4 address.
+    Name(String),
+    Ipv6(Ipv6Addr),
+}
+
+impl Origin {
+    /// Of a URL that is an origin and nothing else, to which a token may be sent.
+    pub(super) fn parse(number: usize, text: &str) -> Result<Self, OriginError> {
+        // Anything but scheme, host and port may be secret, so it does not stand in the error.
+        let error = |problem| OriginError(Problem::Wrong { number, problem });
+        let uri: Uri = text.parse().map_err(|_| error(Wrong::NotAnOrigin))?;
+        let origin = Self::of_uri(&uri).ok_or(error(Wrong::NotAnOrigin))?;
+        let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
+        if authority.contains('@') {
+            return Err(error(Wrong::UserInfo));
+        }
+        // A port that is not a number counts as none, and so does a colon alone.
+        let host = uri.host().unwrap_or_default();
+        let has_port = uri.port_u16().is_some();
+        if !origin.host.is_plausible() || (authority.len() > host.len() && !has_port) {
+            return Err(error(Wrong::NotAnOrigin));
+        }
+        // The parser drops what follows a `#`.
+        if uri.path().len() > 1 || uri.query().is_some() || text.contains('#') {
+            return Err(error(Wrong::Path));
+        }
+        if !origin.is_https && !origin.host.is_loopback() {
+            return Err(error(Wrong::Plain));
+        }
+        Ok(origin)
+    }
+
+    /// `None` for a URI without a host, or of another scheme than HTTP.
+    pub(super) fn of_uri(uri: &Uri) -> Option<Self> {
+        Self::of_parts(uri.scheme_str()?, uri.host()?, uri.port_u16())
+    }
+
+    /// The same of a URL of reqwest's.
+    #[cfg(feature = "reqwest")]
+    pub(super) fn of_url(url: &::reqwest::Url) -> Option<Self> {
+        Self::of_parts(url.scheme(), url.host_str()?, url.port())
+    }
+
+    fn of_parts(scheme: &str, host: &str, port: Option<u16>) -> Option<Self> {
+        let is_https = scheme.eq_ignore_ascii_case("https");
+        if !is_https && !scheme.eq_ignore_ascii_case("http") {
+            return None;
+        }
+        let port = port.unwrap_or(if is_https { 443 } else { 80 });
+        Some(Self { is_https, host: Host::parse(host), port })
+    }
+
+    /// Whether they are on one host and port: to HTTP clients, perhaps the same place.
+    #[cfg(feature = "reqwest")]
+    pub(super) fn is_beside(&self, other: &Self) -> bool {
+        self.host == other.host && self.port == other.port
+    }
+
+    #[cfg(feature = "reqwest")]
+    pub(super) fn is_https(&self) -> bool {
+        self.is_https
+    }
+}
+
+impl Host {
+    fn parse(host: &str) -> Self {
+        let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        match bracketed.and_then(|address| address.parse().ok()) {
+            Some(address) => Self::Ipv6(address),
+            None => Self::Name(host.to_ascii_lowercase()),
+        }
+    }
+
+    fn is_plausible(&self) -> bool {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+        match self {
+            Self::Name(name) => !name.is_empty() && name.bytes().all(allowed),
+            Self::Ipv6(_) => true,
+        }
+    }
+
+    fn is_loopback(&self) -> bool {
+        match self {
+            Self::Name(name) if name == "localhost" => true,
+            Self::Name(name) => name.parse().is_ok_and(|address: Ipv4Addr| address.is_loopback()),
+            Self::Ipv6(address) => address.is_loopback(),
+        }
+    }
+}
+
+/// Why a token may not be sent to the origins that were given. It holds nothing of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct OriginError(Problem);
+
+impl OriginError {
+    pub(super) const NONE: Self = Self(Problem::None);
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum Problem {
+    #[error(
+        "no origins: name those that the token may be sent to, such as https://api.acme.example"
+    )]
+    None,
+    #[error("origin {number} {problem}")]
+    Wrong { number: usize, problem: Wrong },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum Wrong {
+    #[error("is not scheme, host and port of a URL, such as https://api.acme.example")]
+    NotAnOrigin,
+    #[error("has a user or password before the host: leave it out")]
+    UserInfo,
+    #[error("has a path, query or fragment: leave it out, the token is for all of an origin")]
+    Path,
+    #[error(
+        "is plain http, where anybody on the way could read the token: use https; http is for \
+         localhost, 127.0.0.1 and [::1] only"
+    )]
+    Plain,
+}
