@@ -96,6 +96,8 @@ mod issuer;
 mod keyring;
 #[cfg(feature = "management")]
 pub mod management;
+#[cfg(any(feature = "management", feature = "mcp"))]
+pub mod mcp;
 mod metadata;
 #[cfg(feature = "metrics")]
 mod metered;
