@@ -99,7 +99,7 @@ mod issuer;
 mod keyring;
 #[cfg(feature = "management")]
 pub mod management;
-#[cfg(feature = "mcp")]
+#[cfg(any(feature = "management", feature = "mcp"))]
 pub mod mcp;
 mod metadata;
 #[cfg(feature = "metrics")]

@@ -1,8 +1,16 @@
-//! MCP servers behind API tokens: over HTTP, a [`SessionLayer`].
+//! MCP servers, whose clients are AI assistants that come with API tokens.
+//!
+//! - [`Server::configuration`] is what people paste into their client
+//! - `SessionLayer` (feature `mcp`) binds sessions over HTTP to the tokens that opened them
 //!
 //! The guide `docs/protect-an-mcp-server.md` puts a server together.
 
+mod configuration;
+#[cfg(feature = "mcp")]
 mod session;
+#[cfg(feature = "mcp")]
 mod sessions;
 
+pub use configuration::{Client, Server};
+#[cfg(feature = "mcp")]
 pub use session::{SessionLayer, SessionService};

@@ -1,4 +1,4 @@
-use crate::Scope;
+use crate::{Scope, mcp::Server};
 
 /// What the page tells people of the product that it belongs to.
 ///
@@ -35,19 +35,7 @@ pub struct Product {
     pub(super) scopes: Vec<(Scope, String)>,
     variable: Option<String>,
     pub(super) example_url: Option<String>,
-    pub(super) mcp: McpServer,
-}
-
-/// How a client reaches the product's MCP server.
-#[derive(Debug, Clone, Default)]
-pub(super) enum McpServer {
-    /// Only its user knows.
-    #[default]
-    Unknown,
-    /// Over HTTP, with the token in `Authorization`.
-    Url(String),
-    /// As a program, with the token in its environment.
-    Command { program: String, arguments: Vec<String> },
+    pub(super) mcp: Option<Server>,
 }
 
 impl Product {
@@ -96,51 +84,27 @@ impl Product {
     /// The product's MCP server is at this URL, and takes tokens in `Authorization`.
     #[must_use]
     pub fn mcp_url(self, url: impl Into<String>) -> Self {
-        Self { mcp: McpServer::Url(url.into()), ..self }
+        Self { mcp: Some(Server::http(&self.name, url)), ..self }
     }
 
     /// The product's MCP server is this program with these arguments, and takes a token from the
     /// environment variable.
     #[must_use]
     pub fn mcp_command(self, program: impl Into<String>, arguments: &[&str]) -> Self {
-        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        Self { mcp: McpServer::Command { program: program.into(), arguments }, ..self }
+        Self { mcp: Some(Server::stdio(&self.name, program, arguments)), ..self }
     }
 
     pub(super) fn variable(&self) -> String {
-        self.variable.clone().unwrap_or_else(|| match self.word('_') {
-            word if word.is_empty() => "API_TOKEN".to_owned(),
-            // A variable cannot begin with a digit.
-            word if word.starts_with(|first: char| first.is_ascii_digit()) => {
-                format!("_{}_API_TOKEN", word.to_ascii_uppercase())
-            }
-            word => format!("{}_API_TOKEN", word.to_ascii_uppercase()),
-        })
+        self.server().variable()
     }
 
-    /// The name as one word of lower-case ASCII letters and digits, with `separator` for all else.
-    pub(super) fn word(&self, separator: char) -> String {
-        let words = self.name.split(|character: char| !character.is_ascii_alphanumeric());
-        let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
-        words.join(&separator.to_string()).to_ascii_lowercase()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_variable_is_one_that_a_shell_takes() {
-        for (name, variable) in [
-            ("", "API_TOKEN"),
-            ("Acme", "ACME_API_TOKEN"),
-            ("Acme & Söhne 2", "ACME_S_HNE_2_API_TOKEN"),
-            ("→", "API_TOKEN"),
-            ("3D Print", "_3D_PRINT_API_TOKEN"),
-        ] {
-            assert_eq!(Product::new(name).variable(), variable);
+    /// The MCP server; if only its user knows that, with a placeholder for the command.
+    pub(super) fn server(&self) -> Server {
+        let unknown = || Server::stdio(&self.name, "COMMAND", &[]);
+        let server = self.mcp.clone().unwrap_or_else(unknown);
+        match &self.variable {
+            Some(name) => server.environment_variable(name),
+            None => server,
         }
-        assert_eq!(Product::new("Acme").environment_variable("T").variable(), "T");
     }
 }

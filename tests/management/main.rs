@@ -7,6 +7,7 @@ mod document;
 mod edits;
 mod errors;
 mod page;
+mod page_clients;
 mod page_forms;
 mod page_rotation;
 mod presented;

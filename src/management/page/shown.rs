@@ -1,17 +1,10 @@
 //! A token, the one time that it is shown.
 
-use std::collections::HashMap;
-
 use askama::Template;
 use jiff::Timestamp;
-use serde::Serialize;
 
-use super::{
-    super::{Product, product::McpServer},
-    place::Place,
-    time::exact,
-};
-use crate::{Token, TokenId, TokenRecord};
+use super::{super::Product, place::Place, time::exact};
+use crate::{Token, TokenId, TokenRecord, mcp::Client};
 
 /// The plaintext, and what people do with it.
 #[derive(Template)]
@@ -28,13 +21,22 @@ pub(super) struct Shown<'a> {
     retires_predecessor: bool,
     /// The token that the same form made before.
     replaced: Option<TokenId>,
-    snippets: [Snippet; 3],
+    snippets: [Snippet; 2],
+    clients: Vec<Configuration>,
+    knows_mcp_server: bool,
 }
 
 /// Something to paste elsewhere.
 struct Snippet {
     id: &'static str,
-    title: String,
+    title: &'static str,
+    text: String,
+}
+
+/// What an MCP client is told, in its file.
+struct Configuration {
+    client: Client,
+    id: String,
     text: String,
 }
 
@@ -59,11 +61,9 @@ impl<'a> Shown<'a> {
             is_successor: predecessor.is_some(),
             retires_predecessor: record.rotation.is_some_and(|it| it.retires_predecessor),
             replaced: None,
-            snippets: [
-                environment(product, plaintext),
-                curl(product, plaintext),
-                mcp(product, plaintext),
-            ],
+            snippets: [environment(product, plaintext), curl(product, plaintext)],
+            clients: configurations(product, token),
+            knows_mcp_server: product.mcp.is_some(),
         }
     }
 
@@ -75,7 +75,7 @@ impl<'a> Shown<'a> {
 
 fn environment(product: &Product, plaintext: &str) -> Snippet {
     let text = format!("{}={plaintext}", product.variable());
-    Snippet { id: "env", title: "In a .env file".to_owned(), text }
+    Snippet { id: "env", title: "In a .env file", text }
 }
 
 fn curl(product: &Product, plaintext: &str) -> Snippet {
@@ -86,43 +86,25 @@ fn curl(product: &Product, plaintext: &str) -> Snippet {
     // For a POSIX shell.
     let url = url.replace('\'', r"'\''");
     let text = format!("curl -H 'Authorization: Bearer {plaintext}' '{url}'");
-    Snippet { id: "curl", title: title.to_owned(), text }
+    Snippet { id: "curl", title, text }
 }
 
-/// As most clients read it.
-fn mcp(product: &Product, plaintext: &str) -> Snippet {
-    let environment = || HashMap::from([(product.variable(), plaintext)]);
-    let mut title = "For an AI assistant: an MCP server".to_owned();
-    let server = match &product.mcp {
-        McpServer::Url(url) => {
-            let authorization = format!("Bearer {plaintext}");
-            Server::Http { url, headers: HashMap::from([("Authorization", authorization)]) }
-        }
-        McpServer::Command { program, arguments } => {
-            Server::Stdio { command: program, args: arguments, env: environment() }
-        }
-        McpServer::Unknown => {
-            title += " (put its command in place of COMMAND)";
-            Server::Stdio { command: "COMMAND", args: &[], env: environment() }
-        }
+fn configurations(product: &Product, token: &Token) -> Vec<Configuration> {
+    let server = product.server();
+    let configuration = |client: &Client| Configuration {
+        client: *client,
+        id: format!("mcp-{}", client.name().to_ascii_lowercase().replace(' ', "-")),
+        text: server.configuration(*client, Some(token)),
     };
-    let name = Some(product.word('-')).filter(|name| !name.is_empty());
-    let name = name.unwrap_or_else(|| "api".to_owned());
-    let servers = HashMap::from([("mcpServers", HashMap::from([(name, server)]))]);
-    let text = serde_json::to_string_pretty(&servers).unwrap_or_default();
-    Snippet { id: "mcp", title, text }
-}
-
-#[derive(Serialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
-enum Server<'a> {
-    Http { url: &'a str, headers: HashMap<&'static str, String> },
-    Stdio { command: &'a str, args: &'a [String], env: HashMap<String, &'a str> },
+    Client::ALL.iter().map(configuration).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use rand::rngs::SysRng;
+
     use super::*;
+    use crate::{mcp::Server, prefix};
 
     #[test]
     fn snippets_are_as_they_are_pasted() {
@@ -132,41 +114,28 @@ mod tests {
             curl(&product, "t_1").text,
             r"curl -H 'Authorization: Bearer t_1' 'https://a.example/it'\''s?a=b&c'",
         );
-        let url = product.clone().mcp_url("https://a.example/mcp");
-        assert_eq!(
-            mcp(&url, "t_1").text,
-            r#"{
-  "mcpServers": {
-    "acme-search": {
-      "type": "http",
-      "url": "https://a.example/mcp",
-      "headers": {
-        "Authorization": "Bearer t_1"
-      }
     }
-  }
-}"#,
-        );
-        let command = product.mcp_command("npx", &["-y", "acme-mcp"]);
-        assert_eq!(
-            mcp(&command, "t_1").text,
-            r#"{
-  "mcpServers": {
-    "acme-search": {
-      "type": "stdio",
-      "command": "npx",
-      "args": [
-        "-y",
-        "acme-mcp"
-      ],
-      "env": {
-        "ACME_SEARCH_API_TOKEN": "t_1"
-      }
-    }
-  }
-}"#,
-        );
-        let unknown = mcp(&Product::default(), "t_1").text;
-        assert!(unknown.contains("\"api\": {") && unknown.contains("\"COMMAND\""), "{unknown}");
+
+    #[test]
+    fn every_client_is_told_of_the_same_server() {
+        let token = Token::generate(&prefix!("acme_live"), &mut SysRng).unwrap();
+        let acme = Product::new("Acme Search").environment_variable("ACME_KEY");
+        let url = "https://a.example/mcp";
+        for (product, server) in [
+            (acme.clone().mcp_url(url), Server::http("Acme Search", url)),
+            (
+                acme.clone().mcp_command("npx", &["acme"]),
+                Server::stdio("Acme Search", "npx", &["acme"]),
+            ),
+            (acme, Server::stdio("Acme Search", "COMMAND", &[])),
+        ] {
+            let server = server.environment_variable("ACME_KEY");
+            let configurations = configurations(&product, &token);
+            assert_eq!(configurations.len(), Client::ALL.len());
+            for configuration in configurations {
+                let expected = server.configuration(configuration.client, Some(&token));
+                assert_eq!(configuration.text, expected);
+            }
+        }
     }
 }
