@@ -387,6 +387,10 @@ pub(super) struct IntrospectionView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = i64, required = false)]
     exp: Option<i64>,
+    /// The id of the token that has taken its place, if it was rotated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    replaced_by: Option<String>,
 }
 
 impl IntrospectionView {
@@ -401,6 +405,7 @@ impl IntrospectionView {
             project: Some(record.project.to_string()),
             iat: Some(record.created_at.as_second()),
             exp: record.ends_at().map(Timestamp::as_second),
+            replaced_by: token.successor().map(|id| id.to_string()),
         }
     }
 }

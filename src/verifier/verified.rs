@@ -1,6 +1,4 @@
-#[cfg(feature = "management")]
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use jiff::Timestamp;
 
@@ -138,9 +136,10 @@ impl Verified {
         covered(&self.record().scopes) && self.owner_scopes.as_deref().is_none_or(covered)
     }
 
-    /// What the request may do: the token's scopes, as far as its owner may still do that.
-    #[cfg(feature = "management")]
-    pub(crate) fn scopes(&self) -> Scopes {
+    /// What the request may do: the token's scopes, as far as its owner may still do that. To ask
+    /// for some, [`covers`](Self::covers) is cheaper.
+    #[must_use]
+    pub fn scopes(&self) -> Scopes {
         let own = &self.record().scopes;
         let Some(owners) = self.owner_scopes.as_deref() else { return own.clone() };
         let pairs = own.iter().flat_map(|one| owners.iter().map(move |other| (one, other)));

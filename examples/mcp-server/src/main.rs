@@ -16,6 +16,7 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use api_tokens::{Cache, Prefix, prefix};
 use clap::Parser;
+use reqwest::Url;
 use secrecy::SecretString;
 use sources::{Failure, Folders};
 use tokio_util::sync::CancellationToken;
@@ -56,22 +57,26 @@ struct Arguments {
     store: Option<SecretString>,
 
     /// Serve one client, on standard input and output, who started this program with a token in the
-    /// environment variable GRAPHOR_API_KEY, or in the file that GRAPHOR_API_KEY_FILE names
+    /// environment variable `GRAPHOR_API_KEY`, or in the file that `GRAPHOR_API_KEY_FILE` names
     #[arg(long)]
     stdio: bool,
 
-    /// With --stdio: ask the example service at this URL what the token is, instead of the
-    /// database, such as `http://127.0.0.1:8787`
+    /// With --stdio: ask this introspection endpoint what the token is, instead of the database; the
+    /// example service has one at `http://127.0.0.1:8787/management/api/introspect`
     #[arg(long, value_name = "URL", requires = "stdio")]
-    service: Option<String>,
+    introspect: Option<Url>,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    // Standard output is the client's.
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+        .init();
     match run(Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Standard output is the client's.
             eprintln!("error: {error}");
             ExitCode::FAILURE
         }
@@ -79,32 +84,50 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let stop = stop_signal()?;
     if arguments.stdio {
-        // The token first, since that is what is most often wrong.
-        let process = match &arguments.service {
-            Some(service) => Process::asking(service).await?,
-            None => {
-                let verifier = store::open(&arguments.data, arguments.store.as_ref()).await?;
-                Process::with(verifier.without_background()).await?
-            }
-        };
-        let sources = Arc::new(arguments.folders.read()?);
-        return stdio::serve(Tools { sources, callers: Callers::Process(Arc::new(process)) }).await;
+        // First, since it is what is most often wrong.
+        let token = stdio::token().await?;
+        if let Some(introspection) = arguments.introspect {
+            let process = Process::asking(introspection, token).await?;
+            return stdio::serve(process, &arguments.folders, stop).await;
+        }
+        let builder = store::open(&arguments.data, arguments.store.as_ref()).await?;
+        let (verifier, background) = builder.build();
+        let process = Process::with(verifier, token).await?;
+        return background.run_until(stdio::serve(process, &arguments.folders, stop)).await;
     }
 
-    let sources = Arc::new(arguments.folders.read()?);
-    let listener = http::listen(arguments.port).await?;
-    let verifier = store::open(&arguments.data, arguments.store.as_ref()).await?;
+    let builder = store::open(&arguments.data, arguments.store.as_ref()).await?;
     // A token that is revoked through the service is refused here a second later at most, and its
     // streams end.
-    let (verifier, background) = verifier.cache(Cache::new()).build();
-    let stop = CancellationToken::new();
+    let (verifier, background) = builder.cache(Cache::new()).build();
+    let sources = Arc::new(arguments.folders.read()?);
+    let listener = http::listen(arguments.port).await?;
+    println!("MCP server: http://{}/mcp", listener.local_addr()?);
     let tools = Tools { sources, callers: Callers::Requests };
     let app = http::app(tools, verifier, &arguments.hosts, stop.clone());
-    println!("MCP server: http://{}/mcp", listener.local_addr()?);
-    let stopped = async move {
-        stop_signal().await;
-        stop.cancel();
+    background.run_until(http::serve(listener, app, stop)).await
+}
+
+/// Is cancelled by Ctrl-C, and by SIGTERM from whatever supervises the process.
+fn stop_signal() -> Result<CancellationToken, Failure> {
+    let stop = CancellationToken::new();
+    let stopping = stop.clone();
+    #[cfg(unix)]
+    let mut terminate = {
+        use tokio::signal::unix::{SignalKind, signal};
+        signal(SignalKind::terminate())?
     };
-    todo!()
+    tokio::spawn(async move {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
+        stopping.cancel();
+    });
+    Ok(stop)
 }

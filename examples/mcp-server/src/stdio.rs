@@ -1,7 +1,9 @@
 //! The server for one client, which has started it with a token in its environment.
 
+use std::{sync::Arc, time::Duration};
+
 use api_tokens::{
-    Answer, DynTokenStore, Realm, Scopes, Verifier, VerifyError,
+    Answer, DynTokenStore, Realm, Verifier, VerifyError,
     client::{ClientToken, SendToken, TokenSource},
 };
 use jiff::Timestamp;
@@ -9,19 +11,41 @@ use reqwest::{Url, header::CONTENT_TYPE};
 use reqwest_middleware::ClientWithMiddleware;
 use rmcp::{ServiceExt, transport::stdio};
 use serde::Deserialize;
-use sources::Failure;
+use sources::{Failure, Folders};
 use tokio_util::sync::CancellationToken;
 
-use crate::{PREFIX, caller::Caller, tools::Tools};
+use crate::{
+    PREFIX,
+    caller::Caller,
+    tools::{Callers, Tools},
+};
 
 /// Where the token is looked for.
 const VARIABLE: &str = "GRAPHOR_API_KEY";
 
+/// How long the service may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Nobody can tell.
+const NO_ANSWER: &str = "The access token could not be checked: there is no introspection endpoint at this URL, or it \
+     does not answer";
+
 /// Serves until the client closes the connection, or `stop` is cancelled.
-pub(crate) async fn serve(tools: Tools, stop: CancellationToken) -> Result<(), Failure> {
-    let server = tools.serve_with_ct(stdio(), stop).await?;
+pub(crate) async fn serve(
+    process: Process,
+    folders: &Folders,
+    stop: CancellationToken,
+) -> Result<(), Failure> {
+    let sources = Arc::new(folders.read()?);
+    let tools = Tools { sources, callers: Callers::Process(Arc::new(process)) };
+    let server = Box::pin(tools.serve_with_ct(stdio(), stop)).await?;
     server.waiting().await?;
     Ok(())
+}
+
+/// The token that the client has given to this process.
+pub(crate) async fn token() -> Result<ClientToken, Failure> {
+    Ok(ClientToken::load(PREFIX, TokenSource::environment_or_file(VARIABLE)).await?)
 }
 
 /// The token of this process, and who knows what it is.
@@ -43,16 +67,21 @@ enum Verifying {
 impl Process {
     /// # Errors
     ///
-    /// If there is no token, or it is not accepted now.
-    pub(crate) async fn with(verifier: Verifier<DynTokenStore>) -> Result<Self, Failure> {
-        Self::new(load().await?, Verifying::Here(verifier)).await
+    /// If the token is not accepted now.
+    pub(crate) async fn with(
+        verifier: Verifier<DynTokenStore>,
+        token: ClientToken,
+    ) -> Result<Self, Failure> {
+        Self::new(token, Verifying::Here(verifier)).await
     }
 
     /// The same, with the URL of an introspection endpoint (RFC 7662) in place of the store.
-    pub(crate) async fn asking(introspection: Url) -> Result<Self, Failure> {
-        let token = load().await?;
+    pub(crate) async fn asking(introspection: Url, token: ClientToken) -> Result<Self, Failure> {
+        // What reqwest uses for https.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let origin = introspection.origin().ascii_serialization();
-        let client = SendToken::new(token.clone(), [origin])?.client(reqwest::Client::builder())?;
+        let builder = reqwest::Client::builder().timeout(PATIENCE);
+        let client = SendToken::new(token.clone(), [origin])?.client(builder)?;
         Self::new(token, Verifying::There { introspection, client }).await
     }
 
@@ -73,20 +102,61 @@ impl Process {
                 }
             }
             Verifying::There { introspection, client } => {
-                // It needs no escaping in a form.
+                // A token needs no escaping in a form.
                 let form = format!("token={}", token.expose_secret());
                 let request = client
                     .post(introspection.clone())
                     .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
                     .body(form);
-                introspected(request.send().await?).await
+                let response = request.send().await.map_err(|_| NO_ANSWER)?;
+                if response.status().is_success() {
+                    let answer: Introspection = response.json().await.map_err(|_| NO_ANSWER)?;
+                    return answer.caller();
+                }
+                // The service says what is wrong with the token that it was asked with.
+                let problem: Problem = response.json().await.map_err(|_| NO_ANSWER)?;
+                Err(problem.detail.into())
             }
         }
     }
 }
 
-async fn load() -> Result<ClientToken, Failure> {
-    Ok(ClientToken::load(PREFIX, TokenSource::environment_or_file(VARIABLE)).await?)
+/// The parts of RFC 7662 that are used here, and what the service adds to them.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Introspection {
+    Active {
+        #[serde(default)]
+        scope: String,
+        sub: String,
+        jti: String,
+        project: String,
+        exp: Option<i64>,
+        replaced_by: Option<String>,
+    },
+    Inactive {},
+}
+
+impl Introspection {
+    fn caller(self) -> Result<Caller, Failure> {
+        let Self::Active { scope, sub, jti, project, exp, replaced_by } = self else {
+            return Err("The access token is invalid".into());
+        };
+        Ok(Caller {
+            token: jti.parse()?,
+            project: project.parse()?,
+            owner: sub,
+            scopes: scope.parse()?,
+            ends_at: exp.map(Timestamp::from_second).transpose()?,
+            is_replaced: replaced_by.is_some(),
+        })
+    }
+}
+
+/// RFC 9457.
+#[derive(Deserialize)]
+struct Problem {
+    detail: String,
 }
 
 /// In the words that a client over HTTP would read.
