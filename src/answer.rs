@@ -188,6 +188,17 @@ impl<'a> Answer<'a> {
         body + "}"
     }
 
+    /// The body for clients of JSON-RPC 2.0, such as those of MCP, who show people the message of an
+    /// error and nothing of a problem: an error of the code -32600, with no id, since the request was
+    /// not read, and with the problem as its data. Its content type is `application/json`.
+    #[must_use]
+    pub fn json_rpc_body(&self) -> String {
+        let (message, problem) = (self.detail(), self.body());
+        format!(
+            r#"{{"jsonrpc":"2.0","id":null,"error":{{"code":-32600,"message":"{message}","data":{problem}}}}}"#
+        )
+    }
+
     /// What happened, in a sentence for people. Printable ASCII without `"` and `\`.
     ///
     /// It is the body's `detail`, and the message of a gRPC status (to be percent-encoded, which

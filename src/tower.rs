@@ -56,6 +56,7 @@ use crate::{Client, Realm, Scopes, TokenStore, Verified, Verifier, VerifyError};
 ///
 /// - realm: `api`
 /// - client address: not known
+/// - refusals: problems in JSON (RFC 9457)
 /// - end of the token: not announced, and long responses go on after it
 /// - required scopes: none; a handler can ask for its own with `Authorized` (feature `axum`) or
 ///   [`Verified::require`]
@@ -107,6 +108,7 @@ impl<S: TokenStore> BearerLayer<S> {
             client_address: |_| None,
             announce_end: None,
             ends_streams: false,
+            speaks_json_rpc: false,
         };
         Self { policy: Arc::new(policy) }
     }
@@ -145,6 +147,15 @@ impl<S: TokenStore> BearerLayer<S> {
     #[must_use]
     pub fn announce_end(mut self, within: SignedDuration) -> Self {
         Arc::make_mut(&mut self.policy).announce_end = Some(within);
+        self
+    }
+
+    /// Answers those whom it refuses in JSON-RPC, as
+    /// [`Answer::json_rpc_body`](crate::Answer::json_rpc_body) has it, with the same status and
+    /// header: for MCP servers, some of whose clients otherwise only say that there was an error.
+    #[must_use]
+    pub fn json_rpc(mut self) -> Self {
+        Arc::make_mut(&mut self.policy).speaks_json_rpc = true;
         self
     }
 
@@ -267,6 +278,8 @@ where
                     let refused = Refused::new(error, policy.realm.clone());
                     let response = if request::is_grpc(&parts) {
                         refused.into_grpc_response()
+                    } else if policy.speaks_json_rpc {
+                        refused.into_json_rpc_response()
                     } else {
                         refused.into_http_response()
                     };
@@ -300,6 +313,7 @@ struct Policy<S> {
     client_address: fn(&Parts) -> Option<IpAddr>,
     announce_end: Option<SignedDuration>,
     ends_streams: bool,
+    speaks_json_rpc: bool,
 }
 
 impl<S: TokenStore> Policy<S> {
@@ -342,6 +356,7 @@ impl<S> Clone for Policy<S> {
             client_address: self.client_address,
             announce_end: self.announce_end,
             ends_streams: self.ends_streams,
+            speaks_json_rpc: self.speaks_json_rpc,
         }
     }
 }
@@ -354,6 +369,7 @@ impl<S> fmt::Debug for Policy<S> {
             .field("required", &self.required)
             .field("announce_end", &self.announce_end)
             .field("ends_streams", &self.ends_streams)
+            .field("speaks_json_rpc", &self.speaks_json_rpc)
             .finish_non_exhaustive()
     }
 }

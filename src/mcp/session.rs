@@ -44,7 +44,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 ///     Router::new()
 ///         .route("/mcp", any_service(mcp_server()))
 ///         .route_layer(SessionLayer::new())
-///         .route_layer(BearerLayer::new(verifier).end_streams())
+///         .route_layer(BearerLayer::new(verifier).end_streams().json_rpc())
 /// }
 /// # fn mcp_server() -> Router { Router::new() } // of a library, such as rmcp
 /// ```
@@ -161,7 +161,7 @@ where
             let Some(token) = request.extensions().get::<Verified>().cloned() else {
                 tracing::error!(target: "api_tokens", "there is no BearerLayer around a SessionLayer");
                 let refused = Refused::new(VerifyError::NotVerified, Realm::default());
-                return Ok(refused.into_http_response().map(ResponseBody::own));
+                return Ok(refused.into_json_rpc_response().map(ResponseBody::own));
             };
             let response = match Named::by(request.headers()) {
                 Named::Nothing => {
@@ -276,14 +276,16 @@ impl Delete {
     }
 }
 
-/// The same whether there is one of somebody else's or none.
+/// The same whether there is one of somebody else's or none. Code and message are those of the
+/// protocol's own library for servers.
 fn no_such_session<InnerBody>() -> Response<ResponseBody<InnerBody>> {
-    const BODY: &str = r#"{"type":"about:blank","title":"Not Found","status":404,"detail":"There is no such session"}"#;
+    const BODY: &str =
+        r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"Session not found"}}"#;
 
     let mut response = Response::new(ResponseBody::own(Bytes::from_static(BODY.as_bytes())));
     *response.status_mut() = StatusCode::NOT_FOUND;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(Answer::CONTENT_TYPE));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(Answer::CACHE_CONTROL));
     response
 }

@@ -85,6 +85,14 @@ impl Refused {
         response
     }
 
+    /// The same for a client of JSON-RPC.
+    pub(crate) fn into_json_rpc_response(self) -> Response<Bytes> {
+        let body = Bytes::from(self.answer().json_rpc_body());
+        let mut response = self.into_http_response().map(|_| body);
+        insert(response.headers_mut(), CONTENT_TYPE, Some("application/json"));
+        response
+    }
+
     /// A "Trailers-Only" response: status and message are header fields, and there is no body.
     pub(crate) fn into_grpc_response(self) -> Response<Bytes> {
         let mut response = Response::new(Bytes::new());

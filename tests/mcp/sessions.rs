@@ -140,12 +140,13 @@ async fn an_id_that_nobody_has_is_answered_like_that_of_another() {
         let request = bearer(&ours).header(HOST, "here.example").header(SESSION_ID, id);
         let response = send(&app, request).await;
         assert_eq!(response.status(), 404);
-        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        assert_eq!(response.headers()["content-type"], "application/json");
         assert_eq!(response.headers()["cache-control"], "no-store");
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
         answers.push(String::from_utf8(body.into()).unwrap());
     }
-    let expected = r#"{"type":"about:blank","title":"Not Found","status":404,"detail":"There is no such session"}"#;
+    let expected =
+        r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"Session not found"}}"#;
     assert_eq!(answers, [expected; 3]);
 }
 

@@ -58,15 +58,16 @@ pub(crate) fn app(
     let bearer = BearerLayer::new(verifier)
         .client_address(peer_address)
         .announce_end(NOTICE)
-        // A stream is open for hours: a token that is revoked meanwhile gets nothing more.
+        .json_rpc()
+        // A stream is open for hours; who holds a token that is revoked meanwhile gets nothing more.
         .end_streams();
     Router::new()
         .route("/mcp", any_service(mcp))
         // What is added last is reached first: who is not let in has no session to speak of.
         .route_layer(SessionLayer::new())
         .route_layer(bearer)
-        // Clients ask here for an authorization server, and must be told that there is none: else
-        // they begin to sign in, and report the failure of that instead of the token's.
+        // After a refusal, clients look for an authorization server, and must be told that there is
+        // none: else they begin to sign in, and report the failure of that instead of the token's.
         .fallback(nothing_here)
         .layer(middleware::from_fn(log_refusals))
 }
@@ -82,7 +83,9 @@ async fn nothing_here() -> Response {
         "type": "about:blank",
         "title": "Not Found",
         "status": 404,
-        "detail": "There is nothing at this path, the MCP server is at /mcp",
+        // What some clients show, and nothing else.
+        "detail": "There is nothing here, and no authorization server: the MCP server at /mcp takes \
+                   API tokens, so check the one in the client's configuration",
     }));
     (StatusCode::NOT_FOUND, [(CONTENT_TYPE, "application/problem+json")], body).into_response()
 }

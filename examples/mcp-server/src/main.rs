@@ -20,6 +20,8 @@ use reqwest::Url;
 use secrecy::SecretString;
 use sources::{Failure, Folders};
 use tokio_util::sync::CancellationToken;
+use tracing::Level;
+use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::{
     stdio::Process,
@@ -69,11 +71,10 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // Standard output is the client's.
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
-        .init();
+    // Standard output is the client's. Of others' warnings there is one for each mistake of a client.
+    let levels = Targets::new().with_default(Level::ERROR).with_target("api_tokens", Level::WARN);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(lines.with_filter(levels)).init();
     match run(Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -4,12 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use api_tokens::{
     Answer, DynTokenStore, Realm, Verifier, VerifyError,
-    client::{ClientToken, SendToken, TokenSource},
+    client::{ClientToken, HeldToken, SendToken, TokenSource},
 };
 use jiff::Timestamp;
-use reqwest::{Url, header::CONTENT_TYPE};
+use reqwest::{StatusCode, Url, header::CONTENT_TYPE};
 use reqwest_middleware::ClientWithMiddleware;
-use rmcp::{ServiceExt, transport::stdio};
+use rmcp::{ServiceExt, service::ServerInitializeError, transport::stdio};
 use serde::Deserialize;
 use sources::{Failure, Folders};
 use tokio_util::sync::CancellationToken;
@@ -26,10 +26,6 @@ const VARIABLE: &str = "GRAPHOR_API_KEY";
 /// How long the service may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Nobody can tell.
-const NO_ANSWER: &str = "The access token could not be checked: there is no introspection endpoint at this URL, or it \
-     does not answer";
-
 /// Serves until the client closes the connection, or `stop` is cancelled.
 pub(crate) async fn serve(
     process: Process,
@@ -38,9 +34,15 @@ pub(crate) async fn serve(
 ) -> Result<(), Failure> {
     let sources = Arc::new(folders.read()?);
     let tools = Tools { sources, callers: Callers::Process(Arc::new(process)) };
-    let server = Box::pin(tools.serve_with_ct(stdio(), stop)).await?;
-    server.waiting().await?;
-    Ok(())
+    match Box::pin(tools.serve_with_ct(stdio(), stop)).await {
+        Ok(server) => {
+            server.waiting().await?;
+            Ok(())
+        }
+        // The client has gone before it said anything.
+        Err(ServerInitializeError::ConnectionClosed(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The token that the client has given to this process.
@@ -94,6 +96,17 @@ impl Process {
     /// What the token is now.
     pub(crate) async fn caller(&self) -> Result<Caller, Failure> {
         let token = self.token.current().await;
+        match self.ask(&token).await {
+            Ok(caller) => Ok(caller),
+            // It may have been rotated a moment ago.
+            Err(error) => match self.token.renew(&token).await {
+                Some(newer) => self.ask(&newer).await,
+                None => Err(error),
+            },
+        }
+    }
+
+    async fn ask(&self, token: &HeldToken) -> Result<Caller, Failure> {
         match &self.verifying {
             Verifying::Here(verifier) => {
                 match verifier.verify(token.expose_secret().as_bytes()).await {
@@ -108,14 +121,23 @@ impl Process {
                     .post(introspection.clone())
                     .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
                     .body(form);
-                let response = request.send().await.map_err(|_| NO_ANSWER)?;
-                if response.status().is_success() {
-                    let answer: Introspection = response.json().await.map_err(|_| NO_ANSWER)?;
-                    return answer.caller();
+                let response = request.send().await.map_err(|_| unchecked("does not answer"))?;
+                let status = response.status();
+                let answer = response.bytes().await.map_err(|_| unchecked("broke off"))?;
+                match status {
+                    StatusCode::OK => {
+                        let answer: Introspection = serde_json::from_slice(&answer)
+                            .map_err(|_| unchecked("answered something else"))?;
+                        answer.caller()
+                    }
+                    // The service says what is wrong with the token that it was asked with.
+                    StatusCode::UNAUTHORIZED => {
+                        let problem: Problem = serde_json::from_slice(&answer)
+                            .map_err(|_| unchecked("answered 401 Unauthorized"))?;
+                        Err(problem.detail.into())
+                    }
+                    _ => Err(unchecked(&format!("answered {status}")).into()),
                 }
-                // The service says what is wrong with the token that it was asked with.
-                let problem: Problem = response.json().await.map_err(|_| NO_ANSWER)?;
-                Err(problem.detail.into())
             }
         }
     }
@@ -151,6 +173,11 @@ impl Introspection {
             is_replaced: replaced_by.is_some(),
         })
     }
+}
+
+/// Nobody can tell.
+fn unchecked(why: &str) -> String {
+    format!("The access token could not be checked: the introspection endpoint {why}")
 }
 
 /// RFC 9457.
