@@ -117,6 +117,23 @@ fn assert_seen(
 }
 
 #[test]
+fn json_rpc_carries_the_same() {
+    let realm = Realm::default();
+    for error in all_errors() {
+        let answer = Answer::new(&error, &realm);
+        let body: serde_json::Value = serde_json::from_str(&answer.json_rpc_body()).unwrap();
+        let problem: serde_json::Value = serde_json::from_str(&answer.body()).unwrap();
+        assert_eq!(body["error"]["message"], problem["detail"], "{error}");
+        assert_eq!(body["error"]["data"], problem);
+    }
+    let answer = insufficient_scope("sources:read");
+    assert_eq!(
+        Answer::new(&answer, &realm).json_rpc_body(),
+        r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"The access token lacks a required scope: sources:read","data":{"type":"about:blank","title":"Forbidden","status":403,"detail":"The access token lacks a required scope: sources:read","error":"insufficient_scope","scope":"sources:read"}}}"#
+    );
+}
+
+#[test]
 fn no_token_is_a_challenge_without_error() {
     for error in [VerifyError::NoCredentials, VerifyError::OtherScheme] {
         assert_seen(

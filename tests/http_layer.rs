@@ -56,6 +56,21 @@ async fn what_passes_has_the_verified_token_instead_of_its_text() {
 }
 
 #[tokio::test]
+async fn refusals_in_json_rpc_have_the_same_status_and_header() {
+    let service = Service::new();
+    let app = |layer| Router::new().route("/", get("inside")).route_layer(layer);
+    let plain = get_path(&app(layer(&service)), "/", Some("Bearer acme_live_x")).await;
+    let json_rpc =
+        get_path(&app(layer(&service).json_rpc()), "/", Some("Bearer acme_live_x")).await;
+    assert_eq!(json_rpc.status(), plain.status());
+    assert_eq!(json_rpc.headers()["content-type"], "application/json");
+    assert_eq!(challenge(&json_rpc), challenge(&plain));
+    assert_eq!(json_rpc.headers()["cache-control"], "no-store");
+    let expected = json_rpc.extensions().get::<Refused>().unwrap().answer().json_rpc_body();
+    assert_eq!(text(json_rpc).await, expected);
+}
+
+#[tokio::test]
 async fn the_reason_is_seen_outside_of_the_layer_and_not_by_the_client() {
     let store = MemoryStore::new();
     let verifier = Verifier::new(prefix!("acme_live"), &Keyring::unkeyed(), store.clone());

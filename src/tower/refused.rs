@@ -96,9 +96,10 @@ impl Refused {
     /// A "Trailers-Only" response: status and message are header fields, and there is no body.
     pub(crate) fn into_grpc_response(self) -> Response<Bytes> {
         let mut response = Response::new(Bytes::new());
-        *response.headers_mut() = self.grpc_fields();
-        insert(response.headers_mut(), CONTENT_TYPE, Some("application/grpc"));
-        insert(response.headers_mut(), CACHE_CONTROL, Some(Answer::CACHE_CONTROL));
+        let fields = response.headers_mut();
+        insert(fields, CONTENT_TYPE, Some("application/grpc"));
+        insert(fields, CACHE_CONTROL, Some(Answer::CACHE_CONTROL));
+        fields.extend(self.grpc_fields());
         response.extensions_mut().insert(self);
         response
     }

@@ -72,6 +72,11 @@ async fn introspection() {
     let ends = service.issuer.edit(plain.record.id, &ann(), edit).await.unwrap().expires_at;
     let exp = introspect(&service, reads, text).await.ok(200)["exp"].clone();
     assert_eq!(exp, ends.unwrap().as_second());
+    let overlap = Rotate::with_overlap(SignedDuration::from_secs(30));
+    let rotated = service.issuer.rotate(plain.record.id, &ann(), overlap).await.unwrap();
+    let replaced = introspect(&service, text, text).await.ok(200);
+    assert_eq!(replaced["replaced_by"], rotated.record.id.as_str());
+    assert!(replaced["exp"].as_i64() < exp.as_i64(), "the end of the overlap");
     service.issuer.revoke(plain.record.id, &ann(), None).await.unwrap();
     assert_eq!(introspect(&service, reads, text).await.ok(200), inactive);
     assert_eq!(introspect(&service, text, reads).await.error(401), "invalid_token");
