@@ -191,3 +191,8 @@ pub use clock::{Clock, SystemClock};
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// And that in the guide for those who protect an MCP server.
+#[cfg(all(doctest, feature = "mcp"))]
+#[doc = include_str!("../docs/protect-an-mcp-server.md")]
+struct ProtectAnMcpServer;
