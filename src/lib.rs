@@ -40,6 +40,8 @@
 //!   answer.
 //! - **People and programs** manage tokens through the router of the module `management` (feature
 //!   `management`), mounted in the service's own.
+//! - **An MCP server** is described once, and the module `mcp` (feature `mcp`) says what people
+//!   paste into the clients they use it with.
 //! - **A store** implements [`TokenStore`], whose contract is there, and runs the suite of the
 //!   module `testing` (feature `testing`). [`MemoryStore`], `SqliteStore` (feature `sqlite`) and
 //!   `PostgresStore` (feature `postgres`) exist.
@@ -64,6 +66,8 @@
 //! - `tower`: `BearerLayer`, for HTTP and gRPC.
 //! - `axum`: extractors for axum 0.8, with required scopes; switches `tower` on.
 //! - `management`: the router with which people and programs manage tokens, for axum 0.8.
+//! - `mcp`: the module of that name, for MCP servers: what people paste into their clients. It comes
+//!   with `management`, too, whose page shows it.
 //! - `testing`: the conformance suite for stores, and a manual clock.
 //!
 //! # What is kept through every release
