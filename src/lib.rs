@@ -40,6 +40,8 @@
 //!   answer.
 //! - **People and programs** manage tokens through the router of the module `management` (feature
 //!   `management`), mounted in the service's own.
+//! - **An MCP server** is described once, and the module `mcp` (feature `mcp`) says what people
+//!   paste into the clients they use it with.
 //! - **A store** implements [`TokenStore`], whose contract is there, and runs the suite of the
 //!   module `testing` (feature `testing`). [`MemoryStore`], `SqliteStore` (feature `sqlite`) and
 //!   `PostgresStore` (feature `postgres`) exist.
@@ -64,7 +66,8 @@
 //! - `tower`: `BearerLayer`, for HTTP and gRPC.
 //! - `axum`: extractors for axum 0.8, with required scopes; switches `tower` on.
 //! - `management`: the router with which people and programs manage tokens, for axum 0.8.
-//! - `mcp`: MCP servers; switches `cache` and `tower` on.
+//! - `mcp`: MCP servers: a layer that binds their sessions, and what people paste into their clients,
+//!   which comes with `management`, too; switches `cache` and `tower` on.
 //! - `testing`: the conformance suite for stores, and a manual clock.
 //!
 //! # What is kept through every release

@@ -43,10 +43,10 @@
 //!
 //! Its tokens: searched by name or id, filtered by status, sorted (up to 10,000; any number as they
 //! were created), 50 on a page. People with [`Grant::write`] create a token, which is shown once with
-//! what to paste where; rotate one with an overlap and follow how far that has come; disable, enable
-//! and delete. Deleting is revoking: the row leaves the list of what is in use, and its record
-//! stays. What the page says of the product, such as which scopes there are and what they are for,
-//! is [`Access::product`].
+//! what to paste where, such as into [each MCP client](crate::mcp::Client); rotate one with an
+//! overlap and follow how far that has come; disable, enable and delete. Deleting is revoking: the
+//! row leaves the list of what is in use, and its record stays. What the page says of the product,
+//! such as which scopes there are and what they are for, is [`Access::product`].
 //!
 //! It is plain HTML, with one stylesheet and one script of its own, nothing of another host and
 //! nothing inline: it works without the script, except for *Copy*, and for the question before

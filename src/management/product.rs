@@ -81,14 +81,15 @@ impl Product {
         Self { example_url: Some(url.into()), ..self }
     }
 
-    /// The product's MCP server is at this URL, and takes tokens in `Authorization`.
+    /// The product's MCP server is at this URL, and takes tokens in `Authorization`. With a new
+    /// token, people see what to [paste into their client](Server::configuration).
     #[must_use]
     pub fn mcp_url(self, url: impl Into<String>) -> Self {
         Self { mcp: Some(Server::http(&self.name, url)), ..self }
     }
 
-    /// The product's MCP server is this program with these arguments, and takes a token from the
-    /// environment variable.
+    /// The product's MCP server is this program with these arguments, which a client starts, and
+    /// takes a token from the environment variable.
     #[must_use]
     pub fn mcp_command(self, program: impl Into<String>, arguments: &[&str]) -> Self {
         Self { mcp: Some(Server::stdio(&self.name, program, arguments)), ..self }

@@ -49,6 +49,8 @@ async fn each_client_has_its_own_configuration() {
     let token = answer.between("aria-label=\"The token\">", "<");
     assert!(token.starts_with("acme_live_"), "{answer:?}");
     assert!(!answer.body.contains("COMMAND"), "{answer:?}");
+    // Most of the files are those of a repository.
+    assert!(answer.body.contains("Do not commit a file that has it."), "{answer:?}");
     for client in Client::ALL {
         let (name, file) = (client.name(), client.file());
         let summary = format!("<summary>{name} <code>{file}</code></summary>\n");

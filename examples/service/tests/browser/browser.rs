@@ -131,6 +131,9 @@ impl Browser {
     #[track_caller]
     pub(crate) fn click(&self, css: &str) {
         let element = self.see(css);
+        // The driver does not when it is behind something, as people do.
+        let place = format!("document.querySelector({})", json!(css));
+        self.run(&format!("{place}.scrollIntoView({{block: 'nearest'}})"));
         self.done(css, element.click());
     }
 

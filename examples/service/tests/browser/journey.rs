@@ -62,7 +62,16 @@ impl Journey {
         browser.choose("#lifetime", "30");
         browser.follow("dialog button.primary");
         assert_eq!(browser.text("h2"), "Your new token “Production REST API”");
+        self.shows_what_an_assistant_needs();
         self.take()
+    }
+
+    fn shows_what_an_assistant_needs(&self) {
+        let browser = &self.visit.browser;
+        assert!(!browser.is_displayed("#mcp-claude-code"), "only who wants it opens it");
+        browser.click("details:has(#mcp-claude-code) summary");
+        let configuration = browser.text("#mcp-claude-code");
+        assert!(configuration.contains(&self.visit.shown()), "{configuration}");
     }
 
     /// Takes the token that is shown to somewhere else: by the button, as people do, or from the

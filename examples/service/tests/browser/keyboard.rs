@@ -35,6 +35,15 @@ fn a_token_is_created_by_keyboard_alone() {
     browser.press_key(Key::Enter);
     browser.until("copied", || browser.text("#said") == "Copied");
     assert!(focus(browser).starts_with("Copy"), "where it was");
+    tab_to(browser, "Cursor .cursor/mcp.json");
+    is_in_sight(browser);
+    browser.press_key(Key::Enter);
+    tab_to(browser, "mcp-cursor");
+    is_in_sight(browser);
+    browser.press_key(Key::Tab);
+    browser.run("document.getElementById('said').textContent = ''");
+    browser.press_key(Key::Enter);
+    browser.until("copied", || browser.text("#said") == "Copied");
     tab_to(browser, "Done");
     browser.leave("done", || browser.press_key(Key::Enter));
     assert_eq!(visit.path(), LIST);
@@ -83,6 +92,15 @@ fn focus(browser: &Browser) -> String {
 #[track_caller]
 fn has_focus(browser: &Browser, what: &str) {
     browser.until(what, || focus(browser) == what);
+}
+
+/// What has the focus is not behind anything: at its bottom, it is what is on the screen.
+#[track_caller]
+fn is_in_sight(browser: &Browser) {
+    let script = "const element = document.activeElement;
+        const {left, bottom} = element.getBoundingClientRect();
+        return element.contains(document.elementFromPoint(left + 5, bottom - 5))";
+    browser.until("in sight", || browser.run(script) == true);
 }
 
 #[track_caller]

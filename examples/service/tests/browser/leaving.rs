@@ -36,8 +36,12 @@ fn leaving_without_a_copy_is_asked_about() {
 fn leaving_with_a_copy_is_not_asked_about() {
     let Some(visit) = visit() else { return };
     let browser = &visit.browser;
-    for button in ["plaintext", "env", "curl", "mcp"] {
+    let clients = ["mcp-claude-desktop", "mcp-claude-code", "mcp-cursor", "mcp-vs-code"];
+    for button in ["plaintext", "env", "curl"].into_iter().chain(clients) {
         visit.create(button);
+        if clients.contains(&button) {
+            browser.click(&format!("details:has(#{button}) summary"));
+        }
         browser.click(&format!("[data-copy={button}]"));
         browser.until("copied", || browser.text("#said") == "Copied");
         browser.follow(DONE);

@@ -18,6 +18,8 @@ fn every_state_is_kept_as_a_picture() {
     look_at_each(browser, |browser, state| {
         for look in [Look::Light, Look::Dark, Look::Phone] {
             browser.look(look);
+            // What is open is what the picture is of.
+            browser.run("document.querySelector('details[open]')?.scrollIntoView()");
             let name = format!("{state}-{look:?}.png").to_lowercase();
             fs::write(directory.join(name), browser.screenshot()).unwrap();
             count += 1;

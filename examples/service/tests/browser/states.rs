@@ -42,6 +42,10 @@ pub(crate) fn look_at_each(browser: Browser, mut look: impl FnMut(&Browser, &str
     visit.browser.click("input[value='sources:read']");
     follow("dialog button.primary");
     look("shown");
+    for client in ["claude-desktop", "vs-code"] {
+        visit.browser.click(&format!("details:has(#mcp-{client}) summary"));
+    }
+    look("shown-clients");
 
     at(&format!("{LIST}/{}", tokens.used));
     look("token");
