@@ -49,27 +49,33 @@ async fn each_client_has_its_own_configuration() {
     let token = answer.between("aria-label=\"The token\">", "<");
     assert!(token.starts_with("acme_live_"), "{answer:?}");
     assert!(!answer.body.contains("COMMAND"), "{answer:?}");
-    // Most of the files are those of a repository.
-    assert!(answer.body.contains("Do not commit a file that has it."), "{answer:?}");
     for client in Client::ALL {
         let (name, file) = (client.name(), client.file());
         let summary = format!("<summary>{name} <code>{file}</code></summary>\n");
-        let text = answer.between(&summary, "</details>");
+        let html = answer.between(&summary, "</details>");
         let id = format!("mcp-{}", name.to_lowercase().replace(' ', "-"));
-        assert!(text.contains(&format!("<pre id=\"{id}\" ")), "{text}");
-        assert!(text.contains(&format!("aria-label=\"{name}: {file}\">")), "{text}");
-        assert!(text.contains(&format!("<button type=\"button\" data-copy=\"{id}\" hidden>")));
-        let text = text.split_once("\">{").unwrap().1.split_once("</pre>").unwrap().0;
+        assert!(html.contains(&format!("<pre id=\"{id}\" ")), "{html}");
+        assert!(html.contains(&format!("aria-label=\"{name}: {file}\">")), "{html}");
+        assert!(html.contains(&format!("<button type=\"button\" data-copy=\"{id}\" hidden>")));
+        let text = html.split_once("\">{").unwrap().1.split_once("</pre>").unwrap().0;
         let json: Value = serde_json::from_str(&unescaped(&format!("{{{text}"))).unwrap();
         let servers = if *client == Client::VsCode { "servers" } else { "mcpServers" };
-        let authorization = format!("Bearer {token}");
         let server = &json[servers]["acme"];
-        if *client == Client::ClaudeDesktop {
-            assert_eq!(server["args"][2], URL);
-            assert_eq!(server["env"], json!({"AUTHORIZATION": authorization}));
-        } else {
-            assert_eq!(server["url"], URL);
-            assert_eq!(server["headers"], json!({"Authorization": authorization}));
-        }
+        // All other files may be in a repository.
+        let (authorization, hint) = match client {
+            Client::ClaudeDesktop => {
+                assert_eq!(server["args"][2], URL);
+                let authorization = json!({"AUTHORIZATION": format!("Bearer {token}")});
+                assert_eq!(server["env"], authorization);
+                assert!(html.contains("<p class=\"hint\">The token is in it.</p>"), "{html}");
+                continue;
+            }
+            Client::ClaudeCode => ("Bearer ${ACME_API_TOKEN}", "variable ACME_API_TOKEN.</p>"),
+            Client::Cursor => ("Bearer ${env:ACME_API_TOKEN}", "variable ACME_API_TOKEN.</p>"),
+            _ => ("Bearer ${input:acme-token}", "It asks for the token once.</p>"),
+        };
+        assert_eq!(server["url"], URL);
+        assert_eq!(server["headers"], json!({"Authorization": authorization}));
+        assert!(!html.contains(token) && html.contains(hint), "{html}");
     }
 }

@@ -41,7 +41,7 @@ async fn a_token_is_shown_once() {
         assert!(!value.to_str().unwrap().contains(&text[..30]), "{name}");
     }
     // Plain, and in what people paste.
-    assert_eq!(answer.body.matches(&text).count(), 7, "{answer:?}");
+    assert_eq!(answer.body.matches(&text).count(), 4, "{answer:?}");
     for snippet in [
         format!("ACME_API_TOKEN={text}<"),
         format!("curl -H &#39;Authorization: Bearer {text}&#39; &#39;URL&#39;<"),
@@ -50,7 +50,7 @@ async fn a_token_is_shown_once() {
         assert!(answer.body.contains(&snippet), "{snippet}: {answer:?}");
     }
     let variable = format!("&#34;ACME_API_TOKEN&#34;: &#34;{text}&#34;");
-    assert_eq!(answer.body.matches(&variable).count(), 4, "{answer:?}");
+    assert_eq!(answer.body.matches(&variable).count(), 1, "{answer:?}");
     let secret = &text[text.len() - 45..];
     for path in [PAGE.to_owned(), format!("{PAGE}/{}", token.id()), format!("{PAGE}?status=all")] {
         assert!(!service.page(&path).await.body.contains(secret), "{path}");

@@ -29,13 +29,14 @@ pub(crate) struct Admin {
 }
 
 impl Admin {
-    /// `base` is the URL of this service.
-    pub(crate) fn new(sign_in: Arc<SignIn>, base: &str) -> Result<Self, Failure> {
+    /// `base` is the URL of this service, and `mcp` that of its MCP server.
+    pub(crate) fn new(sign_in: Arc<SignIn>, base: &str, mcp: &str) -> Result<Self, Failure> {
         let mut product = Product::new("Example service")
             .home("/")
             .sign_in("/sign-in")
             .environment_variable("GRAPHOR_API_KEY")
-            .example_url(format!("{base}/api/public/v1/sources"));
+            .example_url(format!("{base}/api/public/v1/sources"))
+            .mcp_url(mcp);
         for (scope, explanation) in SCOPES {
             product = product.scope(scope.parse()?, explanation);
         }

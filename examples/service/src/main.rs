@@ -64,6 +64,11 @@ struct Arguments {
     /// password is safer in the environment, where other users do not see it
     #[arg(long, value_name = "URL", env = "SERVICE_STORE", hide_env_values = true)]
     store: Option<Location>,
+
+    /// Where the MCP server is, which the example `mcp-server` starts: for the page, which tells
+    /// people what to put into their assistants
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8790/mcp")]
+    mcp: String,
 }
 
 /// Where tokens are managed.
@@ -112,7 +117,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     .print()?;
     drop(first_token);
 
-    let admin = Admin::new(Arc::clone(&sign_in), &base)?;
+    let admin = Admin::new(Arc::clone(&sign_in), &base, &arguments.mcp)?;
     let app = Router::new()
         .merge(health::routes(verifier.clone()))
         .merge(sign_in::routes(Arc::clone(&sign_in)))

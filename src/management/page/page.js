@@ -20,13 +20,15 @@ const write = async (element) => {
 // The dialog with a plaintext, and whether that has been copied.
 const shown = document.querySelector("[data-shown]");
 let isCopied = false;
+const hasPlaintext = (text) =>
+  shown !== null && text.includes(document.getElementById("plaintext").textContent);
 
 for (const button of document.querySelectorAll("[data-copy]")) {
   const element = document.getElementById(button.dataset.copy);
   button.hidden = false;
   button.addEventListener("click", async () => {
     const done = await write(element);
-    isCopied ||= done;
+    isCopied ||= done && hasPlaintext(element.textContent);
     button.classList.toggle("copied", done);
     setTimeout(() => button.classList.remove("copied"), 2000);
     say(done ? "Copied" : "Copying did not work: select the text and copy it");
@@ -39,7 +41,7 @@ if (shown) {
   getSelection().selectAllChildren(plaintext);
   plaintext.addEventListener("mousedown", () => getSelection().removeAllRanges());
   document.addEventListener("copy", () => {
-    isCopied ||= getSelection().toString().includes(plaintext.textContent);
+    isCopied ||= hasPlaintext(getSelection().toString());
   });
   addEventListener("beforeunload", (event) => {
     if (!isCopied) event.preventDefault();

@@ -37,6 +37,8 @@ struct Snippet {
 struct Configuration {
     client: Client,
     id: String,
+    /// Where the token comes from.
+    hint: String,
     text: String,
 }
 
@@ -89,12 +91,20 @@ fn curl(product: &Product, plaintext: &str) -> Snippet {
     Snippet { id: "curl", title, text }
 }
 
+/// The token is in no file that may get into a repository.
 fn configurations(product: &Product, token: &Token) -> Vec<Configuration> {
     let server = product.server();
-    let configuration = |client: &Client| Configuration {
-        client: *client,
-        id: format!("mcp-{}", client.name().to_ascii_lowercase().replace(' ', "-")),
-        text: server.configuration(*client, Some(token)),
+    let configuration = |client: &Client| {
+        let variable = product.variable();
+        let (token, hint) = match client {
+            Client::ClaudeDesktop => (Some(token), "The token is in it.".to_owned()),
+            Client::ClaudeCode | Client::Cursor => {
+                (None, format!("It takes the token from the environment variable {variable}."))
+            }
+            Client::VsCode => (None, "It asks for the token once.".to_owned()),
+        };
+        let id = format!("mcp-{}", client.name().to_ascii_lowercase().replace(' ', "-"));
+        Configuration { client: *client, id, hint, text: server.configuration(*client, token) }
     };
     Client::ALL.iter().map(configuration).collect()
 }
@@ -133,7 +143,9 @@ mod tests {
             let configurations = configurations(&product, &token);
             assert_eq!(configurations.len(), Client::ALL.len());
             for configuration in configurations {
-                let expected = server.configuration(configuration.client, Some(&token));
+                let is_own_file = configuration.client == Client::ClaudeDesktop;
+                let expected =
+                    server.configuration(configuration.client, is_own_file.then_some(&token));
                 assert_eq!(configuration.text, expected);
             }
         }

@@ -33,14 +33,33 @@ fn leaving_without_a_copy_is_asked_about() {
 }
 
 #[test]
+fn what_is_copied_must_have_the_token() {
+    let Some(visit) = visit() else { return };
+    let browser = &visit.browser;
+    for button in ["mcp-claude-code", "mcp-cursor", "mcp-vs-code"] {
+        visit.create(button);
+        open_client(browser, button);
+        browser.click(&format!("[data-copy={button}]"));
+        browser.until("copied", || browser.text("#said") == "Copied");
+        browser.click(DONE);
+        browser.until("asks", || browser.asks());
+        browser.say_yes();
+        browser.until("left", || browser.count("dialog") == 0);
+    }
+}
+
+fn open_client(browser: &Browser, id: &str) {
+    browser.click(&format!("details:has(#{id}) summary"));
+}
+
+#[test]
 fn leaving_with_a_copy_is_not_asked_about() {
     let Some(visit) = visit() else { return };
     let browser = &visit.browser;
-    let clients = ["mcp-claude-desktop", "mcp-claude-code", "mcp-cursor", "mcp-vs-code"];
-    for button in ["plaintext", "env", "curl"].into_iter().chain(clients) {
+    for button in ["plaintext", "env", "curl", "mcp-claude-desktop"] {
         visit.create(button);
-        if clients.contains(&button) {
-            browser.click(&format!("details:has(#{button}) summary"));
+        if button == "mcp-claude-desktop" {
+            open_client(browser, button);
         }
         browser.click(&format!("[data-copy={button}]"));
         browser.until("copied", || browser.text("#said") == "Copied");
