@@ -2,7 +2,7 @@
 
 use api_tokens::client::TokenSource;
 
-use crate::{EXPECTED, Files, describe, in_child, text};
+use crate::{EXPECTED, Files, describe, in_child, load, text};
 
 const VARIABLE: &str = "API_TOKENS_TEST_TOKEN";
 const FILE_VARIABLE: &str = "API_TOKENS_TEST_TOKEN_FILE";
@@ -23,6 +23,32 @@ async fn child_reads_the_variable_or_the_file() {
 #[ignore = "what the tests below run in a process of its own"]
 async fn child_reads_a_credential() {
     println!("<<{}>>", describe(TokenSource::systemd_credential("acme-api-token")).await);
+}
+
+/// Replaces the file that both sources lead to, and says what they hold a second later.
+#[tokio::test]
+#[ignore = "what the test below runs in a process of its own"]
+async fn child_sees_the_file_change() {
+    let first = load(TokenSource::environment_or_file(VARIABLE)).await.unwrap();
+    let second = load(TokenSource::systemd_credential("acme-api-token")).await.unwrap();
+    let path = std::env::var(FILE_VARIABLE).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, text(2)).unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    let (first, second) = (first.current().await, second.current().await);
+    println!("<<{} {}>>", first.expose_secret(), second.expose_secret());
+}
+
+#[test]
+fn files_that_the_environment_names_are_looked_at_again() {
+    let files = Files::new();
+    let (path, directory) = (files.write("acme-api-token", text(1)), files.path(""));
+    let variables = [
+        (FILE_VARIABLE, path.to_str().unwrap()),
+        ("CREDENTIALS_DIRECTORY", directory.to_str().unwrap()),
+    ];
+    let (said, _) = in_child("environment::child_sees_the_file_change", &variables);
+    assert_eq!(said, format!("{0} {0}", text(2)));
 }
 
 #[track_caller]

@@ -96,6 +96,8 @@ fn in_child(test: &str, variables: &[(&str, &str)]) -> (String, String) {
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", test, "--ignored", "--nocapture"]);
     child.env_remove("CREDENTIALS_DIRECTORY").envs(variables.iter().copied());
+    // Something that a command would find there.
+    child.stdin(fs::File::open("Cargo.toml").unwrap());
     let output = child.output().unwrap();
     let stdout = String::from_utf8(output.stdout).unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();

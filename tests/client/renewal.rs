@@ -27,7 +27,7 @@ async fn a_file_is_looked_at_once_a_second() {
     let token = load(TokenSource::file(files.write("token", text(1)))).await.unwrap();
     files.write("token", text(2));
     assert_eq!(seed(&token).await, 1);
-    advance(SECOND - Duration::from_millis(1)).await;
+    advance(Duration::from_millis(999)).await;
     assert_eq!(seed(&token).await, 1);
     advance(Duration::from_millis(1)).await;
     assert_eq!(seed(&token).await, 2);
@@ -171,8 +171,7 @@ async fn what_cannot_be_read_leaves_the_old_token_and_is_warned_of_once_for_each
     assert_eq!(log.take(), expected("does not exist"));
 }
 
-/// The next look tries again though the file is as it was: here, because what it holds for another
-/// source has changed.
+/// Though the files are as they were at the look before.
 #[tokio::test(start_paused = true)]
 async fn what_could_not_be_read_is_tried_again_at_the_next_look() {
     let files = Files::new();
