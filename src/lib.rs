@@ -45,6 +45,8 @@
 //! - **A store** implements [`TokenStore`], whose contract is there, and runs the suite of the
 //!   module `testing` (feature `testing`). [`MemoryStore`], `SqliteStore` (feature `sqlite`) and
 //!   `PostgresStore` (feature `postgres`) exist.
+//! - **A program that sends a token** gets, holds and sends it by the module `client` (feature
+//!   `client`).
 //! - **Several nodes** give the builder a `Cache` (feature `cache`), which says how soon a
 //!   revocation counts on all of them.
 //! - **An operator** runs the verifier's [`Background`], which notes when tokens are used, sends
@@ -68,6 +70,9 @@
 //! - `management`: the router with which people and programs manage tokens, for axum 0.8.
 //! - `mcp`: MCP servers: a layer that binds their sessions, and what people paste into their clients,
 //!   which comes with `management`, too; switches `cache` and `tower` on.
+//! - `client`: the sending side: where a program gets its token from, and a tower layer that sends it.
+//! - `reqwest`: the same for clients of reqwest; switches `client` on.
+//! - `keyring`: tokens from the keyring of the person's desktop; switches `client` on.
 //! - `testing`: the conformance suite for stores, and a manual clock.
 //!
 //! # What is kept through every release
@@ -199,3 +204,8 @@ struct Readme;
 #[cfg(all(doctest, feature = "mcp"))]
 #[doc = include_str!("../docs/protect-an-mcp-server.md")]
 struct ProtectAnMcpServer;
+
+/// And that in the guide for those who send tokens.
+#[cfg(all(doctest, feature = "reqwest"))]
+#[doc = include_str!("../docs/send-a-token.md")]
+struct SendAToken;

@@ -135,3 +135,104 @@ enum Wrong {
     )]
     Plain,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(uri: &str) -> Option<Origin> {
+        Origin::of_uri(&uri.parse().unwrap())
+    }
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port() {
+        let origin = Origin::parse(1, "https://api.acme.example").unwrap();
+        for uri in [
+            "https://api.acme.example",
+            "https://api.acme.example/sources?page=2",
+            "https://api.acme.example:443/",
+            "HTTPS://API.Acme.Example/",
+            "https://somebody@api.acme.example/",
+        ] {
+            assert_eq!(of(uri).as_ref(), Some(&origin), "{uri}");
+        }
+        for uri in [
+            "http://api.acme.example/",
+            "http://api.acme.example:443/",
+            "https://api.acme.example:8443/",
+            "https://acme.example/",
+            "https://eu.api.acme.example/",
+            "https://api.acme.example.evil.example/",
+            "https://api.acme.example./",
+            "https://api.acme.example@evil.example/",
+            "https://api.acme.example:443@evil.example/",
+            "wss://api.acme.example/",
+            "/sources",
+            "api.acme.example:443",
+        ] {
+            assert_ne!(of(uri), Some(origin.clone()), "{uri}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_compared_as_such() {
+        let origin = Origin::parse(1, "https://[2001:DB8::1]").unwrap();
+        assert_eq!(of("https://[2001:db8:0:0:0:0:0:1]/"), Some(origin.clone()));
+        assert_ne!(of("https://[2001:db8::2]/"), Some(origin));
+    }
+
+    #[test]
+    fn plain_http_is_for_the_loopback_interface() {
+        for text in [
+            "http://localhost",
+            "http://LOCALHOST:3000/",
+            "http://127.0.0.1:3000",
+            "http://127.255.255.254",
+            "http://[::1]:3000",
+        ] {
+            assert!(Origin::parse(1, text).is_ok(), "{text}");
+        }
+        for text in [
+            "http://api.acme.example",
+            "http://localhost.evil.example",
+            "http://a.localhost",
+            "http://128.0.0.1",
+            "http://127.0.0.1.evil.example",
+            "http://0.0.0.0",
+            "http://[::2]",
+            "http://[::ffff:127.0.0.1]",
+        ] {
+            let error = Origin::parse(2, text).unwrap_err().to_string();
+            assert!(error.starts_with("origin 2 is plain http"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn more_or_less_than_an_origin_is_refused() {
+        for (text, why) in [
+            ("", "is not scheme, host"),
+            ("api.acme.example", "is not scheme, host"),
+            ("/sources", "is not scheme, host"),
+            ("ftp://api.acme.example", "is not scheme, host"),
+            ("https://", "is not scheme, host"),
+            ("https://api.acme.example:", "is not scheme, host"),
+            ("https://api.acme.example:65536", "is not scheme, host"),
+            ("https://*.acme.example", "is not scheme, host"),
+            ("https://bücher.example", "is not scheme, host"),
+            ("https://api%2eacme.example", "is not scheme, host"),
+            (" https://api.acme.example", "is not scheme, host"),
+            ("https://user@api.acme.example", "has a user or password"),
+            ("https://user:password@api.acme.example:8443/", "has a user or password"),
+            ("https://api.acme.example/v1", "has a path"),
+            ("https://api.acme.example//", "has a path"),
+            ("https://api.acme.example?", "has a path"),
+            ("https://api.acme.example/?key=secret", "has a path"),
+            ("https://api.acme.example#", "has a path"),
+            ("https://api.acme.example/#part", "has a path"),
+        ] {
+            let error = Origin::parse(1, text).unwrap_err().to_string();
+            assert!(error.contains(why), "{text}: {error}");
+            assert!(!error.contains("password@") && !error.contains("key=secret"), "{error}");
+        }
+    }
+}

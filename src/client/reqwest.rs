@@ -122,3 +122,73 @@ where
 {
     handle
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        client::{ClientToken, TokenSource},
+        prefix,
+    };
+
+    async fn send(origins: &[&str]) -> SendToken {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("token");
+        let text = "acme_live_Ky9Pf34qY6Nb3wWD_25RQ4F5ZR3qa7yEeeby3abP3E2Zs8IQ9Y7aJZqh1H1ztQ";
+        std::fs::write(&path, text).unwrap();
+        let token = ClientToken::load(prefix!("acme_live"), TokenSource::file(path)).await.unwrap();
+        SendToken::new(token, origins).unwrap()
+    }
+
+    #[tokio::test]
+    async fn no_redirect_takes_the_token_elsewhere() {
+        let send = send(&["https://a.example", "https://b.example:8443"]).await;
+        for (may, chain) in [
+            // Within an origin, and from one of ours to another.
+            (true, &["https://a.example/1", "https://a.example/2"][..]),
+            (true, &["https://a.example/1", "https://a.example:443/2"]),
+            (true, &["https://a.example/1", "https://b.example:8443/2"]),
+            (true, &["https://a.example/", "https://b.example:8443/", "https://b.example:8443/2"]),
+            // Elsewhere without the token, and not on from there.
+            (true, &["https://a.example/", "https://c.example/"]),
+            (true, &["https://a.example/", "http://c.example/"]),
+            (false, &["https://a.example/", "https://c.example/", "https://c.example/2"]),
+            (false, &["https://a.example/", "https://c.example/", "https://C.example:443/2"]),
+            (true, &["https://a.example/", "https://c.example/", "https://d.example/"]),
+            (true, &["https://a.example/", "https://c.example/", "https://a.example/2"]),
+            (
+                false,
+                &[
+                    "https://a.example/",
+                    "https://a.example/2",
+                    "https://c.example/",
+                    "https://d.example/",
+                    "https://d.example/2",
+                ],
+            ),
+            // Another port is another place; another scheme on the same port may not be.
+            (true, &["https://a.example/", "https://a.example:8443/"]),
+            (true, &["https://a.example/", "http://a.example/"]),
+            (false, &["https://a.example/", "http://a.example:443/"]),
+            (false, &["https://b.example:8443/", "http://b.example:8443/"]),
+            (false, &["https://a.example/", "ftp://a.example/"]),
+            // What began elsewhere never had it.
+            (true, &["https://c.example/", "https://c.example/2"]),
+            (true, &["http://c.example/", "https://a.example/"]),
+            (true, &["https://c.example/", "https://a.example/", "http://a.example:443/"]),
+        ] {
+            let mut urls: Vec<Url> = chain.iter().map(|url| url.parse().unwrap()).collect();
+            let next = urls.pop().unwrap();
+            assert_eq!(send.may_follow(&urls, &next), may, "{chain:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn debug_of_the_client_shows_no_token() {
+        let send = send(&["https://a.example"]).await;
+        let client = send.client(::reqwest::Client::builder()).unwrap();
+        let printed = format!("{send:?} {client:?}");
+        assert!(printed.contains("ClientToken(Ky9Pf34qY6Nb3wWD)"), "{printed}");
+        assert!(!printed.contains("25RQ4F"), "{printed}");
+    }
+}
