@@ -14,7 +14,11 @@ mod tools;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
-use api_tokens::{Cache, Prefix, prefix};
+use api_tokens::{
+    Cache, Prefix,
+    mcp::{Client, Server},
+    prefix,
+};
 use clap::Parser;
 use reqwest::Url;
 use secrecy::SecretString;
@@ -30,6 +34,9 @@ use crate::{
 
 /// What the example service's tokens start with.
 const PREFIX: Prefix = prefix!("demo");
+
+/// Where clients, and this program over stdio, look for a token.
+const VARIABLE: &str = "GRAPHOR_API_KEY";
 
 /// An MCP server with the sources of the example service, for those who have one of its tokens.
 ///
@@ -105,10 +112,19 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let (verifier, background) = builder.cache(Cache::new()).build();
     let sources = Arc::new(arguments.folders.read()?);
     let listener = http::listen(arguments.port).await?;
-    println!("MCP server: http://{}/mcp", listener.local_addr()?);
+    greet(&format!("http://{}/mcp", listener.local_addr()?));
     let tools = Tools { sources, callers: Callers::Requests };
     let app = http::app(tools, verifier, &arguments.hosts, stop.clone());
     background.run_until(http::serve(listener, app, stop)).await
+}
+
+/// Says where the server is, and what one of its clients needs to know.
+fn greet(url: &str) {
+    let (client, server) = (Client::ClaudeCode, Server::http("example", url));
+    let configuration = server.environment_variable(VARIABLE).configuration(client, None);
+    println!("MCP server: {url}");
+    println!("In {} of {}, with a token in {VARIABLE}:", client.file(), client.name());
+    println!("{configuration}");
 }
 
 /// Is cancelled by Ctrl-C, and by SIGTERM from whatever supervises the process.

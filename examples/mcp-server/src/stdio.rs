@@ -15,13 +15,10 @@ use sources::{Failure, Folders};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    PREFIX,
+    PREFIX, VARIABLE,
     caller::Caller,
     tools::{Callers, Tools},
 };
-
-/// Where the token is looked for.
-const VARIABLE: &str = "GRAPHOR_API_KEY";
 
 /// How long the service may take.
 const PATIENCE: Duration = Duration::from_secs(10);
