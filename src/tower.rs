@@ -166,8 +166,9 @@ impl<S: TokenStore> BearerLayer<S> {
     ///
     /// An event stream (`text/event-stream`) ends as if it were done, and its client comes back to
     /// a refusal. A response of gRPC ends with the refusal's status. All others are broken off
-    /// with an error, so that nobody takes a part for the whole. Responses whose length is known when
-    /// they begin are let through whole, and so are those that switch protocols (WebSocket).
+    /// with an error, so that nobody takes a part for the whole. Bodies that know their exact size when
+    /// they begin (`Body::size_hint`, not the field `Content-Length`) are let through whole, and so
+    /// are connections that switch protocols (WebSocket).
     ///
     /// Needs a [`Cache`](crate::Cache); **without one, every such response ends at once**. Costs
     /// each such response what `revoked` costs, and one boxed future. A client that does not read is

@@ -13,7 +13,6 @@ use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE, HOST},
-    request::Parts,
 };
 use http_body::Body;
 use tower_layer::Layer;
@@ -51,30 +50,34 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 ///
 /// # Whose a session is
 ///
-/// It is the token's that opened it, and those that replace this one by rotation
-/// ([`Rotation::family`](crate::Rotation::family)). So it survives a rotation, and it is of one
-/// project and one owner. Another token of the same owner has its own sessions, since it may have
-/// fewer scopes, and a session can repeat what was said to the first.
+/// It is the family's of the token that opened it ([`Rotation::family`](crate::Rotation::family)): of
+/// this token, those that replace it by rotation, and while they are accepted, those that it replaced.
+/// So it survives a rotation, and it is of one project and one owner. Another token of the same owner
+/// has its own sessions, since it may have fewer scopes, and a session can repeat what was said to the
+/// first.
 ///
 /// # When a session ends
 ///
 /// - when its client says so, or the server does
-/// - when the token that was used last is no longer accepted, and no successor can take over,
-///   within the bound of [`Cache`](crate::Cache) as [`Verified::revoked`] has it. In an outage of
-///   the store it stays, and its requests are refused. Without a cache the layer does not learn of
-///   it: their requests are refused, but what the session holds stays until it is unused
+/// - when the token that was used last in it is no longer accepted, within the bound of
+///   [`Cache`](crate::Cache) as [`Verified::revoked`] has it. But if it was replaced, and only the
+///   overlap has ended, the session waits for the successor
 /// - when it is unused for [`idle_timeout`](Self::idle_timeout)
-/// - when its token has more than [`max_sessions`](Self::max_sessions), the one that was unused for
+/// - when its family has more than [`max_sessions`](Self::max_sessions), the one that was unused for
 ///   longest
 ///
-/// The server learns of it by a `DELETE`, as if the client had sent it, with which it closes
+/// In an outage of the store a session stays, and its requests are refused. Without a cache the layer
+/// does not learn of a token's end: requests are refused all the same, but what the session holds
+/// stays until it is unused.
+///
+/// The server learns of the end by a `DELETE`, as if the client had sent it, with which it closes
 /// streams and frees what it holds. A stream that was opened with a predecessor ends with that one,
 /// if [`BearerLayer::end_streams`](crate::BearerLayer::end_streams) is asked to.
 ///
 /// # Defaults
 ///
 /// - idle timeout: an hour
-/// - sessions: 64 for each token and its successors
+/// - sessions: 64 for each family
 ///
 /// # Nodes
 ///
@@ -84,8 +87,10 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 ///
 /// # Cost
 ///
-/// A look into a table under a lock that few share, a task for each session, and needs tokio with
-/// its timer. A clone shares the sessions.
+/// For each request a look into a table under a lock that few share, and two boxed futures; without a
+/// session, as in the newest protocol, also a clone of the request's URI and extensions. For each
+/// session a task, which each use wakes, and a watch of its token. Needs tokio with its timer. A clone
+/// of the layer shares the sessions.
 #[derive(Clone, Debug)]
 pub struct SessionLayer {
     sessions: Arc<Sessions>,
@@ -108,7 +113,8 @@ impl SessionLayer {
         Self { idle_timeout: timeout, ..self }
     }
 
-    /// How many sessions a token may have at a time, with its successors; at least 1.
+    /// How many sessions a token may have at a time, together with its successors. The newest is
+    /// always let in.
     #[must_use]
     pub fn max_sessions(self, count: usize) -> Self {
         Self { sessions: Arc::new(Sessions::with_max(count)), ..self }
@@ -165,14 +171,12 @@ where
             };
             let response = match Named::by(request.headers()) {
                 Named::Nothing => {
-                    let (head, body) = request.into_parts();
-                    let delete = Delete::like(&head);
-                    let other = inner.clone();
-                    let response = inner.call(Request::from_parts(head, body)).await?;
+                    let delete = delete_like(&request);
+                    let response = inner.call(request).await?;
                     if let (true, Some(id)) =
                         (response.status().is_success(), response.headers().get(SESSION_ID))
                     {
-                        layer.open(token, id.clone(), delete, other);
+                        layer.open(token, id.clone(), delete, inner);
                     }
                     response
                 }
@@ -199,8 +203,8 @@ impl SessionLayer {
         &self,
         token: Verified,
         id: HeaderValue,
-        delete: Delete,
-        server: Inner,
+        mut delete: Request<RequestBody>,
+        mut server: Inner,
     ) where
         Inner: Service<Request<RequestBody>, Response = Response<InnerBody>> + Send + 'static,
         Inner::Future: Send,
@@ -216,7 +220,11 @@ impl SessionLayer {
                 sessions.remove(&token, &id);
             }
             // Where the client has done it already, once more does no harm.
-            delete.send(&id, server).await;
+            delete.headers_mut().insert(SESSION_ID, id);
+            if poll_fn(|context| server.poll_ready(context)).await.is_ok() {
+                // A server that does not let sessions be deleted ends them by itself.
+                let _ = server.call(delete).await;
+            }
         });
     }
 }
@@ -242,38 +250,19 @@ impl Named {
     }
 }
 
-/// What ends a session: what its client would send.
-struct Delete {
-    head: Parts,
-}
-
-impl Delete {
-    /// To where this request goes, and with what was found out about it.
-    fn like(request: &Parts) -> Self {
-        let (mut head, ()) = Request::new(()).into_parts();
-        head.method = Method::DELETE;
-        head.uri = request.uri.clone();
-        head.version = request.version;
-        head.extensions = request.extensions.clone();
-        // Servers look at it.
-        if let Some(host) = request.headers.get(HOST) {
-            head.headers.insert(HOST, host.clone());
-        }
-        Self { head }
+/// What ends a session: what its client would send, to where this request goes, and with what was
+/// found out about it.
+fn delete_like<RequestBody: Default>(request: &Request<RequestBody>) -> Request<RequestBody> {
+    let mut delete = Request::new(RequestBody::default());
+    *delete.method_mut() = Method::DELETE;
+    request.uri().clone_into(delete.uri_mut());
+    *delete.version_mut() = request.version();
+    request.extensions().clone_into(delete.extensions_mut());
+    // Servers look at it.
+    if let Some(host) = request.headers().get(HOST) {
+        delete.headers_mut().insert(HOST, host.clone());
     }
-
-    async fn send<Inner, RequestBody, InnerBody>(mut self, id: &HeaderValue, mut server: Inner)
-    where
-        Inner: Service<Request<RequestBody>, Response = Response<InnerBody>>,
-        RequestBody: Default,
-    {
-        self.head.headers.insert(SESSION_ID, id.clone());
-        let request = Request::from_parts(self.head, RequestBody::default());
-        if poll_fn(|context| server.poll_ready(context)).await.is_ok() {
-            // A server that does not let sessions be deleted ends them by itself.
-            let _ = server.call(request).await;
-        }
-    }
+    delete
 }
 
 /// The same whether there is one of somebody else's or none. Code and message are those of the

@@ -44,7 +44,7 @@ impl Use {
 
 impl Sessions {
     pub(super) fn with_max(of_family: usize) -> Self {
-        Self { families: Sharded::default(), max_of_family: of_family.max(1) }
+        Self { families: Sharded::default(), max_of_family: of_family }
     }
 
     /// Adds a session, in place of the one that was unused for longest if there are too many.
@@ -53,8 +53,6 @@ impl Sessions {
         let family = family(token);
         let mut families = self.lock(&family);
         let sessions = families.entry(family).or_default();
-        // A server that gives an id again has ended the session that had it.
-        sessions.retain(|session| session.id != id);
         if sessions.len() >= self.max_of_family {
             let unused = |(_, session): &(usize, &Session)| session.last_use.borrow().at;
             if let Some((oldest, _)) = sessions.iter().enumerate().min_by_key(unused) {

@@ -3,14 +3,16 @@
 mod sessions;
 mod streams;
 
+#[path = "../cache/store.rs"]
+#[expect(dead_code, reason = "the tests of the cache need more of it")]
+mod store;
 #[path = "../util/mod.rs"]
 mod util;
 
 use std::time::Duration;
 
 use api_tokens::{
-    Cache, Created, Issuer, Keyring, MemoryStore, NewToken, Rotate, Rotated, Token, TokenId,
-    Verifier, prefix,
+    Cache, Created, Issuer, Keyring, NewToken, Rotate, Rotated, Token, TokenId, Verifier, prefix,
 };
 use axum::{
     Router,
@@ -19,6 +21,7 @@ use axum::{
 };
 use http_body_util::BodyExt;
 use jiff::SignedDuration;
+use store::HeldStore;
 use tower::ServiceExt;
 use util::{ann, new_token};
 
@@ -27,18 +30,20 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A service that serves, and another one on the same store, that changes tokens.
 struct Rig {
-    verifier: Verifier<MemoryStore>,
-    elsewhere: Issuer<MemoryStore>,
+    verifier: Verifier<HeldStore>,
+    elsewhere: Issuer<HeldStore>,
+    store: HeldStore,
 }
 
 impl Rig {
     fn new() -> Self {
-        let store = MemoryStore::new();
+        let store = HeldStore::default();
         let builder =
             || Verifier::builder(prefix!("acme_live"), &Keyring::unkeyed(), store.clone());
         let (verifier, background) = builder().cache(Cache::new()).build();
         tokio::spawn(background.run_until(std::future::pending::<()>()));
-        Self { verifier, elsewhere: Issuer::new(&builder().without_background()) }
+        let elsewhere = Issuer::new(&builder().without_background());
+        Self { verifier, elsewhere, store }
     }
 
     async fn create(&self) -> Created {

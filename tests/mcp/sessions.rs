@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use api_tokens::{BearerLayer, NewToken, Token, mcp::SessionLayer};
+use api_tokens::{BearerLayer, Expiry, NewToken, Token, Verified, mcp::SessionLayer};
 use axum::{
     Router,
     extract::State,
@@ -28,6 +28,7 @@ struct Server(Arc<Mutex<Kept>>);
 
 #[derive(Default)]
 struct Kept {
+    keeps_sessions: bool,
     opened: usize,
     living: Vec<String>,
     /// The ids of all requests that named one, deletions among them.
@@ -63,6 +64,8 @@ impl Server {
 
 async fn answer(
     State(server): State<Server>,
+    // Of a deletion that no client has sent, too.
+    _token: Verified,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -75,6 +78,9 @@ async fn answer(
         }
         kept.opened += 1;
         let id = format!("session-{}", kept.opened);
+        if headers.contains_key("x-fail") {
+            return (StatusCode::INTERNAL_SERVER_ERROR, [(SESSION_ID, id)]).into_response();
+        }
         kept.living.push(id.clone());
         return [(SESSION_ID, id)].into_response();
     };
@@ -84,6 +90,9 @@ async fn answer(
         return StatusCode::NOT_FOUND.into_response();
     }
     if method == Method::DELETE {
+        if kept.keeps_sessions {
+            return StatusCode::METHOD_NOT_ALLOWED.into_response();
+        }
         kept.living.retain(|living| *living != id);
     }
     StatusCode::OK.into_response()
@@ -289,6 +298,75 @@ async fn the_session_that_was_unused_for_longest_makes_room() {
         assert_eq!(post(&app, &ours, living).await, 200);
     }
     assert_eq!(post(&app, &theirs, &other).await, 200);
+}
+
+#[tokio::test]
+async fn a_session_ends_when_its_token_expires() {
+    let rig = Rig::new();
+    let server = Server::default();
+    let app = server.app(&rig, SessionLayer::new());
+    let life = Expiry::After(SignedDuration::from_secs(2));
+    let token = rig.create_as(new_token("short").with_expiry(life)).await.token;
+    let id = open(&app, &token).await;
+    assert_eq!(post(&app, &token, &id).await, 200);
+    server.until_gone(&id).await;
+    assert_eq!(post(&app, &token, &id).await, 401);
+}
+
+#[tokio::test]
+async fn a_session_that_the_server_keeps_is_kept() {
+    let rig = Rig::new();
+    let server = Server::default();
+    server.kept().keeps_sessions = true;
+    let app = server.app(&rig, SessionLayer::new());
+    let token = rig.create().await.token;
+    let id = open(&app, &token).await;
+    assert_eq!(request(&app, &token, Method::DELETE, &id).await, 405);
+    assert_eq!(post(&app, &token, &id).await, 200);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_an_error_opens_nothing() {
+    let rig = Rig::new();
+    let server = Server::default();
+    let app = server.app(&rig, SessionLayer::new());
+    let token = rig.create().await.token;
+    let request = bearer(&token).method(Method::POST).header(HOST, "here.example");
+    let response = send(&app, request.header("x-fail", "yes")).await;
+    assert_eq!(response.status(), 500);
+    let id = response.headers()[SESSION_ID].to_str().unwrap().to_owned();
+    server.kept().living.push(id.clone());
+    assert_eq!(post(&app, &token, &id).await, 404);
+}
+
+#[tokio::test]
+async fn sessions_end_with_the_service() {
+    let rig = Rig::new();
+    let server = Server::default();
+    let app = server.app(&rig, SessionLayer::new());
+    let token = rig.create().await.token;
+    let id = open(&app, &token).await;
+    drop(app);
+    server.until_gone(&id).await;
+}
+
+#[tokio::test]
+async fn an_outage_ends_no_session() {
+    let rig = Rig::new();
+    let server = Server::default();
+    let app = server.app(&rig, SessionLayer::new());
+    let token = rig.create().await.token;
+    let id = open(&app, &token).await;
+    rig.store.fail(true);
+    // Far past the bound, after which nobody can tell.
+    sleep(Duration::from_millis(1500)).await;
+    assert_eq!(post(&app, &token, &id).await, 503);
+    assert!(server.is_living(&id));
+    rig.store.fail(false);
+    let begin = tokio::time::Instant::now();
+    while post(&app, &token, &id).await != 200 {
+        assert!(begin.elapsed() < PATIENCE);
+    }
 }
 
 #[tokio::test]

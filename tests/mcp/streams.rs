@@ -2,9 +2,7 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use api_tokens::{
-    BearerLayer, Issuer, Keyring, MemoryStore, Verified, Verifier, VerifyError, prefix,
-};
+use api_tokens::{BearerLayer, Issuer, Keyring, Verified, Verifier, VerifyError, prefix};
 use axum::{
     Router,
     body::{Body, Bytes},
@@ -17,13 +15,13 @@ use http_body_util::{
 };
 use tokio::sync::Mutex;
 
-use crate::{PATIENCE, Rig, bearer, next, send, util::ann};
+use crate::{PATIENCE, Rig, bearer, next, send, store::HeldStore, util::ann};
 
 /// Who makes the body of a response.
 type Making = Arc<Mutex<Option<Sender<Bytes, Infallible>>>>;
 
 /// A service whose responses go on for as long as somebody makes them.
-fn streaming(layer: BearerLayer<MemoryStore>, content_type: &'static str) -> (Router, Making) {
+fn streaming(layer: BearerLayer<HeldStore>, content_type: &'static str) -> (Router, Making) {
     let making = Making::default();
     let sender = Arc::clone(&making);
     let stream = async move || {
@@ -34,7 +32,7 @@ fn streaming(layer: BearerLayer<MemoryStore>, content_type: &'static str) -> (Ro
     (Router::new().route("/mcp", any(stream)).route_layer(layer), making)
 }
 
-fn ending(rig: &Rig) -> BearerLayer<MemoryStore> {
+fn ending(rig: &Rig) -> BearerLayer<HeldStore> {
     BearerLayer::new(rig.verifier.clone()).end_streams()
 }
 
@@ -144,11 +142,23 @@ async fn unless_asked_for_streams_go_on() {
 
 #[tokio::test]
 async fn without_a_cache_every_stream_ends_at_once() {
-    let verifier = Verifier::new(prefix!("acme_live"), &Keyring::unkeyed(), MemoryStore::new());
-    let rig = Rig { elsewhere: Issuer::new(&verifier), verifier };
+    let store = HeldStore::default();
+    let verifier = Verifier::new(prefix!("acme_live"), &Keyring::unkeyed(), store.clone());
+    let rig = Rig { elsewhere: Issuer::new(&verifier), verifier, store };
     let (app, _making) = streaming(ending(&rig), "application/json");
     let created = rig.create().await;
     let mut body = send(&app, bearer(&created.token)).await.into_body();
+    let error = next(&mut body).await.unwrap().unwrap_err().into_inner();
+    assert!(matches!(*error.downcast().unwrap(), VerifyError::Outage(_)));
+}
+
+#[tokio::test]
+async fn a_stream_ends_when_for_long_nobody_can_tell() {
+    let rig = Rig::new();
+    let (app, _making) = streaming(ending(&rig), "application/json");
+    let created = rig.create().await;
+    let mut body = send(&app, bearer(&created.token)).await.into_body();
+    rig.store.fail(true);
     let error = next(&mut body).await.unwrap().unwrap_err().into_inner();
     assert!(matches!(*error.downcast().unwrap(), VerifyError::Outage(_)));
 }
