@@ -353,6 +353,34 @@ pub(super) mod tests {
         }
     }
 
+    /// The files are looked at before the source is read, so that no change falls in between.
+    #[tokio::test(start_paused = true)]
+    async fn what_changes_during_a_reading_is_read_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("token");
+        let change =
+            |round: u64| std::fs::write(&path, "x".repeat(usize::try_from(round).unwrap()));
+        let script = Script::new(&text(1), MOMENT);
+        let source = TokenSource::at(Where::Scripted(script.clone())).or(TokenSource::file(&path));
+
+        let loading = tokio::spawn(ClientToken::load(prefix!("acme_live"), source));
+        sleep(MOMENT / 2).await;
+        change(1).unwrap();
+        let token = loading.await.unwrap().unwrap();
+        assert_eq!(script.readings(), 1);
+        for round in 2..4 {
+            advance(LOOK).await;
+            let looking = {
+                let token = token.clone();
+                tokio::spawn(async move { token.current().await })
+            };
+            sleep(MOMENT / 2).await;
+            change(round).unwrap();
+            looking.await.unwrap();
+            assert_eq!(script.readings(), usize::try_from(round).unwrap());
+        }
+    }
+
     /// What reads in one runtime ends with it; those in others go on.
     #[test]
     fn a_reading_that_ended_with_its_runtime_is_begun_anew() {
