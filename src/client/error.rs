@@ -22,7 +22,7 @@ impl TokenSourceError {
     }
 
     /// Whether there was something, but not a token of the expected prefix. Neither this nor
-    /// [`is_absent`](Self::is_absent): a place could not be asked, which may work later.
+    /// [`is_absent`](Self::is_absent): a place could not be asked, or not as it is.
     #[must_use]
     pub fn is_malformed(&self) -> bool {
         matches!(self.problem, Problem::Malformed(_))

@@ -71,16 +71,19 @@ impl Holding {
         }
     }
 
-    /// Reads the source for a token that was refused, unless it had nothing new just now.
+    /// Reads the source for a token that was refused, unless it had nothing new just now. Files tell
+    /// whether they have by now.
     pub(super) async fn read_again(self: &Arc<Self>) {
-        let reading = {
-            let mut state = self.state();
-            if state.reading().is_none() && Instant::now() < state.read_at {
-                return;
-            }
-            self.join(&mut state)
-        };
+        if self.had_nothing_new() && stamps(&self.files).await == self.state().seen {
+            return;
+        }
+        let reading = self.join(&mut self.state());
         wait_for(reading).await;
+    }
+
+    fn had_nothing_new(&self) -> bool {
+        let state = self.state();
+        state.reading().is_none() && Instant::now() < state.read_at
     }
 
     /// Says so to one caller a second.

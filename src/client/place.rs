@@ -118,9 +118,9 @@ impl Where {
                 Err(TokenSourceError::failed(name, Failure::BothSet(file_variable)))
             }
             (None, Some(path)) => {
-                let path = PathBuf::from(path);
-                let name = format!("file {}, which {file_variable} names,", path.display());
-                match file_text(path).await {
+                // Not the path, which may be the token itself, by mistake.
+                let name = format!("the file that {file_variable} names");
+                match file_text(PathBuf::from(path)).await {
                     Ok(Some(text)) => Ok(Answer::Found { text, name }),
                     // Somebody said that it is there.
                     Ok(None) => Err(TokenSourceError::failed(name, Failure::NoSuchFile)),

@@ -3,7 +3,9 @@
 
 use core::pin::Pin;
 
-use ::reqwest::{ClientBuilder, Request, Response, Url, header::AUTHORIZATION, redirect::Policy};
+use ::reqwest::{
+    ClientBuilder, Request, Response, StatusCode, Url, header::AUTHORIZATION, redirect::Policy,
+};
 use http::Extensions;
 use reqwest_middleware::{ClientWithMiddleware, Next};
 
@@ -34,7 +36,8 @@ impl SendToken {
     /// is not configured: from the first request to one of ours on,
     ///
     /// - a redirect to another host or port is followed without the token, also if it is one of
-    ///   ours: such an answer can be a 401, so ask there directly;
+    ///   ours: such an answer can be a 401, so ask there directly. But to one that is not ours only if
+    ///   the body is not sent there (301, 302, 303): it may hold the token as well;
     /// - there, a redirect within that host is not followed, since reqwest would take the token up
     ///   again;
     /// - a redirect to another scheme on the same host and port is not followed.
@@ -64,7 +67,7 @@ impl SendToken {
         let send = self.clone();
         let limit = Policy::default();
         Policy::custom(move |attempt| {
-            if send.may_follow(attempt.previous(), attempt.url()) {
+            if send.may_follow(attempt.previous(), attempt.status(), attempt.url()) {
                 limit.redirect(attempt)
             } else {
                 attempt.stop()
@@ -77,10 +80,13 @@ impl SendToken {
     /// reqwest keeps the header of the *first* request, and takes it along on each hop on which
     /// neither host nor port changes (nor, in newer versions, the scheme), also if an earlier hop
     /// left it behind.
-    fn may_follow(&self, previous: &[Url], next: &Url) -> bool {
+    fn may_follow(&self, previous: &[Url], status: StatusCode, next: &Url) -> bool {
         let is_for = |url: &Url| Origin::of_url(url).is_some_and(|origin| self.is_for(&origin));
         if !previous.first().is_some_and(is_for) || is_for(next) {
             return true;
+        }
+        if matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
+            return false;
         }
         match (previous.last().and_then(Origin::of_url), Origin::of_url(next)) {
             (Some(last), Some(next)) => !last.is_beside(&next),
@@ -98,7 +104,7 @@ impl SendToken {
         let Some(used) = self.attach(origin.as_ref(), request.headers_mut()).await else {
             return next.run(request, extensions).await;
         };
-        let again = request.try_clone();
+        let (again, url) = (request.try_clone(), request.url().clone());
         let response = next.clone().run(request, extensions).await?;
         if Origin::of_url(response.url()) != origin {
             // Where a redirect led, nobody was sent the token.
@@ -106,6 +112,10 @@ impl SendToken {
         }
         let newer = self.renew(response.status(), &used).await;
         let (Some(newer), Some(mut again)) = (newer, again) else { return Ok(response) };
+        // What came before the redirect was done: only what changes nothing may be done again.
+        if *response.url() != url && !again.method().is_safe() {
+            return Ok(response);
+        }
         // Its connection may be what the second request waits for.
         drop(response);
         again.headers_mut().insert(AUTHORIZATION, newer.authorization());
@@ -179,7 +189,7 @@ mod tests {
         ] {
             let mut urls: Vec<Url> = chain.iter().map(|url| url.parse().unwrap()).collect();
             let next = urls.pop().unwrap();
-            assert_eq!(send.may_follow(&urls, &next), may, "{chain:?}");
+            assert_eq!(send.may_follow(&urls, StatusCode::FOUND, &next), may, "{chain:?}");
         }
     }
 

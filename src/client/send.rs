@@ -54,8 +54,8 @@ use super::{
 ///
 /// If the request carried the token, [`ClientToken::renew`] is asked for a newer one. If there is
 /// one, the request is sent once more with it, and what comes then is the answer. Otherwise the 401
-/// is passed on. A request whose body cannot be repeated is not sent again, but the next one has
-/// the new token.
+/// is passed on. With reqwest, a request whose body cannot be repeated, or that changes something and
+/// was redirected, is not sent again, but the next one has the new token.
 ///
 /// # Redirects
 ///

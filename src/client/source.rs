@@ -74,8 +74,8 @@ impl TokenSource {
 
     /// A variable in a `.env` file. Without the file, or the variable in it, there is nothing.
     ///
-    /// The process's environment is neither asked for the variable nor changed. A variable that is
-    /// set twice in the file is an error.
+    /// The process's environment is not changed, and asked only for what stands as `${OTHER}` in the
+    /// file's values. A variable that is set twice in the file is an error.
     #[must_use]
     pub fn dotenv(path: impl Into<PathBuf>, variable: impl Into<String>) -> Self {
         Self::at(Where::Dotenv { path: path.into(), variable: variable.into() })
@@ -125,7 +125,9 @@ impl TokenSource {
         self
     }
 
-    /// How long reading from each of the places that this source has so far may take.
+    /// How long reading from each of the places that this source has so far may take. A thread that
+    /// waits for a file, such as a pipe that nobody writes to, or for a keyring, waits on after that,
+    /// and tokio's runtime for it when it ends.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         for place in &mut self.places {

@@ -70,6 +70,9 @@ impl Setting {
 
 const STATUSES: [u16; 5] = [301, 302, 303, 307, 308];
 
+/// Those with which the body is not sent again.
+const WITHOUT_BODY: [u16; 3] = [301, 302, 303];
+
 #[tokio::test]
 async fn within_the_origin_the_token_goes_along() {
     let setting = Setting::new().await;
@@ -85,7 +88,7 @@ async fn within_the_origin_the_token_goes_along() {
 #[tokio::test]
 async fn to_another_port_it_does_not() {
     let setting = Setting::new().await;
-    for status in STATUSES {
+    for status in WITHOUT_BODY {
         let urls = [setting.ours.url(""), setting.other.url("/end")];
         let response = setting.follow(status, &urls).await;
         assert_eq!(response.url().as_str(), urls[1]);
@@ -97,7 +100,7 @@ async fn to_another_port_it_does_not() {
 #[tokio::test]
 async fn to_another_host_it_does_not() {
     let setting = Setting::new().await;
-    for status in STATUSES {
+    for status in WITHOUT_BODY {
         let urls = [setting.ours.url(""), setting.ours.local_url("/end")];
         let response = setting.follow(status, &urls).await;
         assert_eq!(response.url().as_str(), urls[1]);
@@ -105,11 +108,49 @@ async fn to_another_host_it_does_not() {
     }
 }
 
+#[tokio::test]
+async fn a_body_goes_nowhere_else() {
+    let setting = Setting::new().await;
+    let (next, body) = (setting.other.url("/end"), "what is for us");
+    let url =
+        |status| format!("{}/{status}/{}", setting.ours.url(""), next.replace("//", "%2F%2F"));
+    for status in [307, 308] {
+        let response = setting.client.post(url(status)).body(body).send().await.unwrap();
+        assert_eq!((response.status().as_u16(), response.url().port()), (status, port(&setting)));
+        assert_eq!(response.headers()["location"], next);
+        assert_eq!(setting.tokens(), (vec![Some(text(1))], vec![]));
+    }
+    // With these it becomes a GET without.
+    for status in WITHOUT_BODY {
+        let response = setting.client.post(url(status)).body(body).send().await.unwrap();
+        assert_eq!(response.url().as_str(), next);
+        assert_eq!(setting.tokens(), (vec![Some(text(1))], vec![None]));
+    }
+}
+
+fn port(setting: &Setting) -> Option<u16> {
+    setting.ours.url("").parse::<reqwest::Url>().unwrap().port()
+}
+
+#[tokio::test]
+async fn what_was_done_before_a_redirect_is_not_done_again() {
+    let setting = Setting::new().await;
+    setting.files.write("token", text(2));
+    let next = setting.ours.url("/refused").replace("//", "%2F%2F");
+    let url = format!("{}/303/{next}", setting.ours.url(""));
+    let response = setting.client.post(&url).body("once").send().await.unwrap();
+    assert_eq!(response.status(), 401);
+    assert_eq!(setting.tokens().0, vec![Some(text(1)); 2]);
+    // But the next request has the new token.
+    assert_eq!(setting.client.get(setting.ours.url("/end")).send().await.unwrap().status(), 200);
+    assert_eq!(setting.tokens().0, vec![Some(text(2))]);
+}
+
 /// reqwest by itself takes it up again here.
 #[tokio::test]
 async fn nor_on_a_second_hop_there() {
     let setting = Setting::new().await;
-    for status in STATUSES {
+    for status in WITHOUT_BODY {
         let urls = [setting.ours.url(""), setting.other.url(""), setting.other.url("/end")];
         let response = setting.follow(status, &urls).await;
         // It is not followed, and the answer says where it leads.

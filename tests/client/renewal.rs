@@ -204,6 +204,17 @@ async fn a_refused_token_is_renewed_though_no_second_has_passed() {
 }
 
 /// Whoever comes while another one looks does not wait.
+/// Not every 401 is about the token, and none may hide that it was rotated meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_file_that_had_nothing_new_is_read_as_soon_as_it_has() {
+    let files = Files::new();
+    let token = load(TokenSource::file(files.write("token", text(1)))).await.unwrap();
+    let used = token.current().await;
+    assert!(token.renew(&used).await.is_none());
+    files.write("token", text(2));
+    assert_eq!(token.renew(&used).await.unwrap().expose_secret(), text(2));
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_caller_looks_for_all() {
     let files = Files::new();
