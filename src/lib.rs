@@ -40,8 +40,8 @@
 //!   answer.
 //! - **People and programs** manage tokens through the router of the module `management` (feature
 //!   `management`), mounted in the service's own.
-//! - **An MCP server** is described once, and the module `mcp` (feature `mcp`) says what people
-//!   paste into the clients they use it with.
+//! - **An MCP server** puts the layer of the module `mcp` (feature `mcp`) behind `BearerLayer`; the same
+//!   module says what people paste into the clients that they use it with.
 //! - **A store** implements [`TokenStore`], whose contract is there, and runs the suite of the
 //!   module `testing` (feature `testing`). [`MemoryStore`], `SqliteStore` (feature `sqlite`) and
 //!   `PostgresStore` (feature `postgres`) exist.

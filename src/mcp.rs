@@ -11,6 +11,8 @@ mod session;
 #[cfg(feature = "mcp")]
 mod sessions;
 
+#[cfg(feature = "management")]
+pub(crate) use configuration::TokenFrom;
 pub use configuration::{Client, Server};
 #[cfg(feature = "mcp")]
 pub use session::{SessionLayer, SessionService};

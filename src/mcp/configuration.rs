@@ -214,6 +214,26 @@ impl Client {
     }
 }
 
+/// Where a client has the token from, if its file has a placeholder.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenFrom {
+    /// Whoever writes it there: the client has nothing else.
+    File,
+    Environment,
+    /// Who is asked for it once.
+    Person,
+}
+
+impl Client {
+    pub(crate) fn token_from(self) -> TokenFrom {
+        match self {
+            Self::ClaudeDesktop => TokenFrom::File,
+            Self::ClaudeCode | Self::Cursor => TokenFrom::Environment,
+            Self::VsCode => TokenFrom::Person,
+        }
+    }
+}
+
 /// What is in a file. No map has more than one member, and so the order is always the same.
 #[derive(Serialize)]
 #[serde(untagged)]

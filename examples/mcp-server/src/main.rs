@@ -78,10 +78,6 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // Standard output is the client's. Of others' warnings there is one for each mistake of a client.
-    let levels = Targets::new().with_default(Level::ERROR).with_target("api_tokens", Level::WARN);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    tracing_subscriber::registry().with(lines.with_filter(levels)).init();
     match run(Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -98,14 +94,17 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         let token = stdio::token().await?;
         if let Some(introspection) = arguments.introspect {
             let process = Process::asking(introspection, token).await?;
+            log();
             return stdio::serve(process, &arguments.folders, stop).await;
         }
         let builder = store::open(&arguments.data, arguments.store.as_ref()).await?;
         let (verifier, background) = builder.build();
         let process = Process::with(verifier, token).await?;
+        log();
         return background.run_until(stdio::serve(process, &arguments.folders, stop)).await;
     }
 
+    log();
     let builder = store::open(&arguments.data, arguments.store.as_ref()).await?;
     // A token that is revoked through the service is refused here a second later at most, and its
     // streams end.
@@ -116,6 +115,15 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let tools = Tools { sources, callers: Callers::Requests };
     let app = http::app(tools, verifier, &arguments.hosts, stop.clone());
     background.run_until(http::serve(listener, app, stop)).await
+}
+
+/// From now on, to standard error: standard output is the client's. Not before a token is known to be
+/// good, so that what is wrong with it is all that is said.
+fn log() {
+    // Of others' warnings there is one for each mistake of a client.
+    let levels = Targets::new().with_default(Level::ERROR).with_target("api_tokens", Level::WARN);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(lines.with_filter(levels)).init();
 }
 
 /// Says where the server is, and what one of its clients needs to know.

@@ -1,6 +1,6 @@
 //! The server for one client, which has started it with a token in its environment.
 
-use std::{sync::Arc, time::Duration};
+use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use api_tokens::{
     Answer, DynTokenStore, Realm, Verifier, VerifyError,
@@ -91,25 +91,23 @@ impl Process {
     }
 
     /// What the token is now.
-    pub(crate) async fn caller(&self) -> Result<Caller, Failure> {
+    pub(crate) async fn caller(&self) -> Result<Caller, Problem> {
         let token = self.token.current().await;
         match self.ask(&token).await {
-            Ok(caller) => Ok(caller),
             // It may have been rotated a moment ago.
-            Err(error) => match self.token.renew(&token).await {
+            Err(Problem::Refused(why)) => match self.token.renew(&token).await {
                 Some(newer) => self.ask(&newer).await,
-                None => Err(error),
+                None => Err(Problem::Refused(why)),
             },
+            known => known,
         }
     }
 
-    async fn ask(&self, token: &HeldToken) -> Result<Caller, Failure> {
+    async fn ask(&self, token: &HeldToken) -> Result<Caller, Problem> {
         match &self.verifying {
             Verifying::Here(verifier) => {
-                match verifier.verify(token.expose_secret().as_bytes()).await {
-                    Ok(verified) => Ok(Caller::from(&verified)),
-                    Err(error) => Err(refusal(&error).into()),
-                }
+                let verified = verifier.verify(token.expose_secret().as_bytes()).await;
+                verified.map(|token| Caller::from(&token)).map_err(|error| Problem::from(&error))
             }
             Verifying::There { introspection, client } => {
                 // A token needs no escaping in a form.
@@ -118,27 +116,50 @@ impl Process {
                     .post(introspection.clone())
                     .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
                     .body(form);
-                let response = request.send().await.map_err(|_| unchecked("does not answer"))?;
+                let response =
+                    request.send().await.map_err(|_| Problem::unchecked("does not answer"))?;
                 let status = response.status();
-                let answer = response.bytes().await.map_err(|_| unchecked("broke off"))?;
-                match status {
-                    StatusCode::OK => {
-                        let answer: Introspection = serde_json::from_slice(&answer)
-                            .map_err(|_| unchecked("answered something else"))?;
-                        answer.caller()
-                    }
-                    // The service says what is wrong with the token that it was asked with.
-                    StatusCode::UNAUTHORIZED => {
-                        let problem: Problem = serde_json::from_slice(&answer)
-                            .map_err(|_| unchecked("answered 401 Unauthorized"))?;
-                        Err(problem.detail.into())
-                    }
-                    _ => Err(unchecked(&format!("answered {status}")).into()),
-                }
+                let answer = response.bytes().await;
+                let answer = answer.map_err(|_| Problem::unchecked("broke off"))?;
+                Introspection::read(status, &answer)
             }
         }
     }
 }
+
+/// Why the token cannot be used, in the words that a client over HTTP would read.
+#[derive(Debug)]
+pub(crate) enum Problem {
+    Refused(String),
+    /// Nobody can tell.
+    Unchecked(String),
+}
+
+impl Problem {
+    fn unchecked(why: &str) -> Self {
+        let endpoint = "The access token could not be checked: the introspection endpoint";
+        Self::Unchecked(format!("{endpoint} {why}"))
+    }
+}
+
+impl From<&VerifyError> for Problem {
+    fn from(error: &VerifyError) -> Self {
+        let realm = Realm::default();
+        let answer = Answer::new(error, &realm);
+        let sentence = answer.detail().into_owned();
+        if answer.status() == 401 { Self::Refused(sentence) } else { Self::Unchecked(sentence) }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(sentence) | Self::Unchecked(sentence) => f.write_str(sentence),
+        }
+    }
+}
+
+impl Error for Problem {}
 
 /// The parts of RFC 7662 that are used here, and what the service adds to them.
 #[derive(Deserialize)]
@@ -157,33 +178,42 @@ enum Introspection {
 }
 
 impl Introspection {
-    fn caller(self) -> Result<Caller, Failure> {
-        let Self::Active { scope, sub, jti, project, exp, replaced_by } = self else {
-            return Err("The access token is invalid".into());
-        };
-        Ok(Caller {
-            token: jti.parse()?,
-            project: project.parse()?,
-            owner: sub,
-            scopes: scope.parse()?,
-            ends_at: exp.map(Timestamp::from_second).transpose()?,
-            is_replaced: replaced_by.is_some(),
-        })
+    fn read(status: StatusCode, answer: &[u8]) -> Result<Caller, Problem> {
+        let something_else = |_| Problem::unchecked("answered something else");
+        match status {
+            StatusCode::OK => {
+                let known: Self = serde_json::from_slice(answer).map_err(something_else)?;
+                known.caller()
+            }
+            // The service says what is wrong with the token that it was asked with.
+            StatusCode::UNAUTHORIZED => {
+                let said: Said = serde_json::from_slice(answer).map_err(something_else)?;
+                Err(Problem::Refused(said.detail))
+            }
+            _ => Err(Problem::unchecked(&format!("answered {status}"))),
+        }
     }
-}
 
-/// Nobody can tell.
-fn unchecked(why: &str) -> String {
-    format!("The access token could not be checked: the introspection endpoint {why}")
+    fn caller(self) -> Result<Caller, Problem> {
+        let Self::Active { scope, sub, jti, project, exp, replaced_by } = self else {
+            return Err(Problem::Refused("The access token is invalid".to_owned()));
+        };
+        let known = || -> Result<Caller, Failure> {
+            Ok(Caller {
+                token: jti.parse()?,
+                project: project.parse()?,
+                owner: sub,
+                scopes: scope.parse()?,
+                ends_at: exp.map(Timestamp::from_second).transpose()?,
+                is_replaced: replaced_by.is_some(),
+            })
+        };
+        known().map_err(|_| Problem::unchecked("answered something else"))
+    }
 }
 
 /// RFC 9457.
 #[derive(Deserialize)]
-struct Problem {
+struct Said {
     detail: String,
-}
-
-/// In the words that a client over HTTP would read.
-fn refusal(error: &VerifyError) -> String {
-    Answer::new(error, &Realm::default()).detail().into_owned()
 }

@@ -16,7 +16,7 @@ use rmcp::{
 use schemars::JsonSchema;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use sources::Sources;
+use sources::{MAX_QUERY_CHARS, Sources};
 
 use crate::{caller::Caller, stdio::Process};
 
@@ -74,7 +74,7 @@ impl Tool {
 #[derive(Deserialize, JsonSchema)]
 struct Query {
     /// Words to look for, separated by blanks
-    #[schemars(length(min = 1, max = 1000))]
+    #[schemars(length(min = 1, max = MAX_QUERY_CHARS))]
     query: String,
 }
 
@@ -83,7 +83,7 @@ struct Run {
     /// The name of the flow: `search`
     flow: String,
     /// Words to look for, separated by blanks
-    #[schemars(length(min = 1, max = 1000))]
+    #[schemars(length(min = 1, max = MAX_QUERY_CHARS))]
     query: String,
 }
 
@@ -170,10 +170,8 @@ impl Tools {
     }
 
     async fn search(&self, caller: &Caller, query: String) -> Result<CallToolResult, ErrorData> {
-        const MAX_QUERY_CHARS: usize = 1000;
-
-        if query.trim().is_empty() || query.chars().nth(MAX_QUERY_CHARS).is_some() {
-            return Ok(failed(&format!("query must have 1 to {MAX_QUERY_CHARS} characters")));
+        if let Err(error) = sources::check_query(&query) {
+            return Ok(failed(&error.to_string()));
         }
         let sources = self.sources.of(&caller.project);
         // SQLite blocks the thread it runs on.

@@ -136,17 +136,14 @@ async fn run_flow(
     input: Result<Json<FlowInput>, JsonRejection>,
 ) -> Result<Json<FlowOutput>, Problem> {
     const FLOW: &str = "search";
-    const MAX_QUERY_CHARS: usize = 1000;
 
     let Path(flow) = flow?;
     if flow != FLOW {
         return Err(Problem::new(StatusCode::NOT_FOUND, "There is no such flow, only `search`"));
     }
     let Json(FlowInput { query }) = input?;
-    if query.trim().is_empty() || query.chars().nth(MAX_QUERY_CHARS).is_some() {
-        let detail = format!("query must have 1 to {MAX_QUERY_CHARS} characters");
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
-    }
+    sources::check_query(&query)
+        .map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?;
     let sources = sources.of(token.project());
     // SQLite blocks the thread it runs on.
     let hits = tokio::task::spawn_blocking(move || sources.search(&query))

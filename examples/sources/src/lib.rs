@@ -26,6 +26,21 @@ pub use self::{
 /// An error for the person at the terminal, in words.
 pub type Failure = Box<dyn Error + Send + Sync>;
 
+/// The greatest length of a query.
+pub const MAX_QUERY_CHARS: usize = 1000;
+
+/// Whether a query can be searched for.
+///
+/// # Errors
+///
+/// If it has nothing, or too much.
+pub fn check_query(query: &str) -> Result<(), Failure> {
+    if query.trim().is_empty() || query.chars().nth(MAX_QUERY_CHARS).is_some() {
+        return Err(format!("query must have 1 to {MAX_QUERY_CHARS} characters").into());
+    }
+    Ok(())
+}
+
 /// All sources, as they were when the service started.
 pub struct Sources {
     projects: BTreeMap<Project, Arc<ProjectSources>>,

@@ -4,7 +4,10 @@ use askama::Template;
 use jiff::Timestamp;
 
 use super::{super::Product, place::Place, time::exact};
-use crate::{Token, TokenId, TokenRecord, mcp::Client};
+use crate::{
+    Token, TokenId, TokenRecord,
+    mcp::{Client, TokenFrom},
+};
 
 /// The plaintext, and what people do with it.
 #[derive(Template)]
@@ -91,17 +94,17 @@ fn curl(product: &Product, plaintext: &str) -> Snippet {
     Snippet { id: "curl", title, text }
 }
 
-/// The token is in no file that may get into a repository.
+/// The token is in no file that needs none, since that may get into a repository.
 fn configurations(product: &Product, token: &Token) -> Vec<Configuration> {
     let server = product.server();
     let configuration = |client: &Client| {
         let variable = product.variable();
-        let (token, hint) = match client {
-            Client::ClaudeDesktop => (Some(token), "The token is in it.".to_owned()),
-            Client::ClaudeCode | Client::Cursor => {
+        let (token, hint) = match client.token_from() {
+            TokenFrom::File => (Some(token), "The token is in it.".to_owned()),
+            TokenFrom::Environment => {
                 (None, format!("It takes the token from the environment variable {variable}."))
             }
-            Client::VsCode => (None, "It asks for the token once.".to_owned()),
+            TokenFrom::Person => (None, "It asks for the token once.".to_owned()),
         };
         let id = format!("mcp-{}", client.name().to_ascii_lowercase().replace(' ', "-"));
         Configuration { client: *client, id, hint, text: server.configuration(*client, token) }

@@ -34,12 +34,12 @@ pub(crate) enum Kind {
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TypeScriptSdk => NPM[0],
-            Self::TypeScriptClient => NPM[1],
-            Self::Python => PYTHON[0],
-            Self::PythonWithSessions => "mcp==2.3.0 (legacy)",
-        })
+        match self {
+            Self::TypeScriptSdk => f.write_str(NPM[0]),
+            Self::TypeScriptClient => f.write_str(NPM[1]),
+            Self::Python => f.write_str(PYTHON[0]),
+            Self::PythonWithSessions => write!(f, "{} with sessions", PYTHON[0]),
+        }
     }
 }
 

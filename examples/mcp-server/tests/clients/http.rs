@@ -60,4 +60,9 @@ async fn another_host_name_must_be_allowed() {
     let request = http.get(&server.url).bearer_auth(token.expose_secret());
     let response = request.header("host", "rebound.example").send().await.expect("an answer");
     assert_eq!(response.status(), 403);
+    let server = rig.serve_with(&["--host", "mcp.example"]);
+    let request = http.get(&server.url).bearer_auth(token.expose_secret());
+    let response = request.header("host", "mcp.example").send().await.expect("an answer");
+    // It is let in, and asks for nothing that there is.
+    assert_eq!(response.status(), 406);
 }

@@ -57,7 +57,12 @@ impl Rig {
     }
 
     pub(crate) fn serve(&self) -> Server {
-        Server::start(Command::new(SERVER).args(self.arguments()).args(["--port", "0"]))
+        self.serve_with(&[])
+    }
+
+    pub(crate) fn serve_with(&self, arguments: &[&str]) -> Server {
+        let mut command = Command::new(SERVER);
+        Server::start(command.args(self.arguments()).args(["--port", "0"]).args(arguments))
     }
 
     pub(crate) async fn create(&self, scopes: &str) -> Created {

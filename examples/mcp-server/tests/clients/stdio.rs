@@ -82,6 +82,14 @@ async fn without_a_good_token_it_ends_with_one_line() {
              not put the variable's value in its place",
         );
         ends(revoked, "The access token has been revoked");
+        // From a file that others may read, which is worth a warning if the token is good.
+        fs::write(rig.path("revoked"), revoked).expect("the token");
+        let file = rig.path("revoked").display().to_string();
+        assert_ends(
+            &start(&rig, arguments, &[("GRAPHOR_API_KEY_FILE", &file)]),
+            "The access token has been revoked",
+            revoked,
+        );
         ends(&unknown, "The access token is invalid");
     }
     let (host, _) = url.split_once("/management").expect("a path");
