@@ -189,13 +189,15 @@ impl<'a> Answer<'a> {
     }
 
     /// The body for clients of JSON-RPC 2.0, such as those of MCP, who show people the message of an
-    /// error and nothing of a problem: an error of the code -32600, with no id, since the request was
-    /// not read, and with the problem as its data. Its content type is `application/json`.
+    /// error and nothing of a problem: an error with no id, since the request was not read, and with the
+    /// problem as its data. Its code is -32600 (invalid request) or, if the request is not at fault,
+    /// -32603 (internal error). Its content type is `application/json`.
     #[must_use]
     pub fn json_rpc_body(&self) -> String {
+        let code = if self.status() < 500 { -32600 } else { -32603 };
         let (message, problem) = (self.detail(), self.body());
         format!(
-            r#"{{"jsonrpc":"2.0","id":null,"error":{{"code":-32600,"message":"{message}","data":{problem}}}}}"#
+            r#"{{"jsonrpc":"2.0","id":null,"error":{{"code":{code},"message":"{message}","data":{problem}}}}}"#
         )
     }
 

@@ -187,6 +187,12 @@ impl<S: TokenStore> BearerLayer<S> {
     #[cfg(feature = "cache")]
     #[must_use]
     pub fn end_streams(mut self) -> Self {
+        if self.policy.verifier.cache_health().is_none() {
+            tracing::error!(
+                target: "api_tokens",
+                "a BearerLayer is to end streams, but its verifier has no Cache: they end at once",
+            );
+        }
         Arc::make_mut(&mut self.policy).ends_streams = true;
         self
     }
@@ -255,6 +261,7 @@ where
                     parts.headers.remove(AUTHORIZATION);
                     let ends_at = policy.end_to_announce(&verified);
                     let watched = policy.ends_streams.then(|| verified.clone());
+                    let grpc_realm = request::is_grpc(&parts).then(|| policy.realm.clone());
                     parts.extensions.insert(verified);
                     parts.extensions.insert(policy.realm.clone());
                     let mut response = inner.call(Request::from_parts(parts, body)).await?;
@@ -268,7 +275,7 @@ where
                     let (head, body) = response.into_parts();
                     let body = match watched.filter(|_| is_long) {
                         Some(token) => {
-                            let watch = Watch::new(token, &head.headers, &policy.realm);
+                            let watch = Watch::new(token, &head.headers, grpc_realm);
                             ResponseBody::watched(body, watch)
                         }
                         None => ResponseBody::passed_on(body),

@@ -125,6 +125,8 @@ fn json_rpc_carries_the_same() {
         let problem: serde_json::Value = serde_json::from_str(&answer.body()).unwrap();
         assert_eq!(body["error"]["message"], problem["detail"], "{error}");
         assert_eq!(body["error"]["data"], problem);
+        let is_ours = problem["status"].as_u64().unwrap() >= 500;
+        assert_eq!(body["error"]["code"], if is_ours { -32603 } else { -32600 });
     }
     let answer = insufficient_scope("sources:read");
     assert_eq!(

@@ -71,6 +71,8 @@ pub(super) enum Failure {
     TooLong,
     #[error("cannot be read: the file has a line that is not of the form NAME=value")]
     NotDotenv,
+    #[error("cannot be read: the file has more than 64 variables within its values")]
+    TooManyVariables,
     #[error("is set twice: remove the one that does not count")]
     SetTwice,
     #[error("cannot be read: a credential has a name, not a path")]

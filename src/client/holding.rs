@@ -34,6 +34,8 @@ struct State {
     look_at: Instant,
     /// The files, as they were before the last reading that brought a token.
     seen: Stamps,
+    /// The number of the place that the token is from.
+    place: usize,
     /// The files, as they were before the last reading that failed, if none has succeeded since.
     warned: Option<Stamps>,
     reading: Option<Reading>,
@@ -53,9 +55,11 @@ impl Holding {
         let files = source.files();
         // Before the reading: what changes meanwhile is read again.
         let seen = stamps(&files).await;
-        let token = ArcSwap::from_pointee(source.read(&prefix).await?);
+        let (token, place) = source.read(&prefix).await?;
+        let token = ArcSwap::from_pointee(token);
         let now = Instant::now();
-        let state = State { look_at: now + LOOK, seen, warned: None, reading: None, read_at: now };
+        let state =
+            State { look_at: now + LOOK, seen, place, warned: None, reading: None, read_at: now };
         Ok(Self { prefix, source, files, token, state: Mutex::new(state) })
     }
 
@@ -118,12 +122,14 @@ impl Holding {
 
     async fn read(&self) {
         let stamps = stamps(&self.files).await;
-        let read = self.source.read(&self.prefix).await;
+        let place = self.state().place;
+        let read = self.source.read_again(place, &self.prefix).await;
         let old = self.token();
         let mut state = self.state();
         match read {
-            Ok(token) => {
+            Ok((token, place)) => {
                 state.seen = stamps;
+                state.place = place;
                 state.warned = None;
                 if !token.is_same(&old) {
                     tracing::info!(

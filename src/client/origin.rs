@@ -1,4 +1,7 @@
-use core::net::{Ipv4Addr, Ipv6Addr};
+use core::{
+    fmt,
+    net::{Ipv4Addr, Ipv6Addr},
+};
 
 use http::Uri;
 
@@ -64,12 +67,6 @@ impl Origin {
         Some(Self { is_https, host: Host::parse(host), port })
     }
 
-    /// Whether they are on one host and port: to HTTP clients, perhaps the same place.
-    #[cfg(feature = "reqwest")]
-    pub(super) fn is_beside(&self, other: &Self) -> bool {
-        self.host == other.host && self.port == other.port
-    }
-
     #[cfg(feature = "reqwest")]
     pub(super) fn is_https(&self) -> bool {
         self.is_https
@@ -103,7 +100,9 @@ impl Host {
 }
 
 /// Why a token may not be sent to the origins that were given. It holds nothing of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+///
+/// `Debug` prints the same sentence as `Display`, for a `main` that returns it.
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct OriginError(Problem);
 
@@ -134,6 +133,12 @@ enum Wrong {
          localhost, 127.0.0.1 and [::1] only"
     )]
     Plain,
+}
+
+impl fmt::Debug for OriginError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 #[cfg(test)]

@@ -108,7 +108,7 @@ impl Where {
 
     async fn read_either(variable: &str) -> Result<Answer, TokenSourceError> {
         let file_variable = file_variable(variable);
-        let name = Self::Environment(variable.to_owned()).name();
+        let name = Self::EnvironmentOrFile(variable.to_owned()).name();
         match (variable_text(variable), env::var_os(&file_variable)) {
             (None, None) => {
                 Ok(Answer::Absent(format!("{name} is not set, nor is {file_variable}")))
@@ -118,8 +118,6 @@ impl Where {
                 Err(TokenSourceError::failed(name, Failure::BothSet(file_variable)))
             }
             (None, Some(path)) => {
-                // Not the path, which may be the token itself, by mistake.
-                let name = format!("the file that {file_variable} names");
                 match file_text(PathBuf::from(path)).await {
                     Ok(Some(text)) => Ok(Answer::Found { text, name }),
                     // Somebody said that it is there.
@@ -133,9 +131,14 @@ impl Where {
     /// As it stands in messages. Nothing in it is secret: not a command's arguments.
     fn name(&self) -> String {
         match self {
-            Self::Environment(variable) | Self::EnvironmentOrFile(variable) => {
-                format!("environment variable {variable}")
-            }
+            Self::Environment(variable) => format!("environment variable {variable}"),
+            // Not the path, which may be the token itself, by mistake.
+            Self::EnvironmentOrFile(variable) => match file_variable(variable) {
+                named if env::var_os(variable).is_none() && env::var_os(&named).is_some() => {
+                    format!("the file that {named} names")
+                }
+                _ => format!("environment variable {variable}"),
+            },
             Self::File(path) => format!("file {}", path.display()),
             Self::Dotenv { path, variable } => {
                 format!("variable {variable} in file {}", path.display())

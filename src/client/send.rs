@@ -100,8 +100,14 @@ impl SendToken {
         origin: Option<&Origin>,
         headers: &mut HeaderMap,
     ) -> Option<Arc<HeldToken>> {
-        if !origin.is_some_and(|origin| self.is_for(origin)) || headers.contains_key(AUTHORIZATION)
-        {
+        if headers.contains_key(AUTHORIZATION) {
+            return None;
+        }
+        if !origin.is_some_and(|origin| self.is_for(origin)) {
+            tracing::debug!(
+                target: "api_tokens",
+                "sends a request without the token, since it is for none of its origins",
+            );
             return None;
         }
         let held = self.token.current().await;

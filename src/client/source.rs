@@ -118,7 +118,9 @@ impl TokenSource {
     }
 
     /// Asks `other` if there is nothing here: a variable that is not set, a file that does not
-    /// exist, no such credential. What is there but wrong is an error, and `other` is not asked.
+    /// exist, no such credential. What is there but wrong is an error, and `other` is not asked; a
+    /// variable that is set and empty is there. Once there was something, `other` is not asked any
+    /// more: the token that is held stays, and a warning says why.
     #[must_use]
     pub fn or(mut self, other: Self) -> Self {
         self.places.extend(other.places);
@@ -136,13 +138,35 @@ impl TokenSource {
         self
     }
 
-    /// The token of the first place that has anything.
-    pub(super) async fn read(&self, prefix: &Prefix) -> Result<HeldToken, TokenSourceError> {
+    /// The token of the first place that has anything, and the number of this place.
+    pub(super) async fn read(
+        &self,
+        prefix: &Prefix,
+    ) -> Result<(HeldToken, usize), TokenSourceError> {
+        self.read_up_to(self.places.len(), prefix).await
+    }
+
+    /// The same, but not of the places after this one: while a file is replaced, it may be missing for
+    /// a moment, and the token of another place may be one for something else.
+    pub(super) async fn read_again(
+        &self,
+        place: usize,
+        prefix: &Prefix,
+    ) -> Result<(HeldToken, usize), TokenSourceError> {
+        self.read_up_to(place.saturating_add(1), prefix).await
+    }
+
+    async fn read_up_to(
+        &self,
+        count: usize,
+        prefix: &Prefix,
+    ) -> Result<(HeldToken, usize), TokenSourceError> {
         let mut absences = Vec::new();
-        for place in &self.places {
+        for (number, place) in self.places.iter().take(count).enumerate() {
             match place.read().await? {
                 Answer::Found { text, name } => {
                     return value::check(prefix, &text)
+                        .map(|token| (token, number))
                         .map_err(|malformed| TokenSourceError::malformed(name, malformed));
                 }
                 Answer::Absent(absence) => absences.push(absence),

@@ -12,7 +12,8 @@ pub(super) fn check(prefix: &Prefix, text: &[u8]) -> Result<HeldToken, Malformed
     if text.is_empty() {
         return Err(Malformed::Empty(*prefix));
     }
-    if text.starts_with('$') || text.starts_with("{{") || text.starts_with('%') {
+    let is_placeholder = ["$", "{{", "%", "PASTE-"].iter().any(|begin| text.starts_with(begin));
+    if is_placeholder {
         return Err(Malformed::Unexpanded);
     }
     if text.starts_with(QUOTES) || text.ends_with(QUOTES) {
@@ -45,9 +46,7 @@ pub(super) enum Malformed {
     NotText,
     #[error("is empty: expected a token, which begins with {0}_")]
     Empty(Prefix),
-    #[error(
-        "is a placeholder: whatever starts this program did not put the variable's value in its place"
-    )]
+    #[error("is a placeholder: whatever starts this program did not put the token in its place")]
     Unexpanded,
     #[error("stands in quotes: remove them")]
     Quoted,

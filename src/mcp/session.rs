@@ -58,7 +58,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 ///
 /// # When a session ends
 ///
-/// - when its client says so, or the server does
+/// - when its client says so
 /// - when the token that was used last in it is no longer accepted, within the bound of
 ///   [`Cache`](crate::Cache) as [`Verified::revoked`] has it. But if it was replaced, and only the
 ///   overlap has ended, the session waits for the successor
@@ -73,6 +73,14 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// The server learns of the end by a `DELETE`, as if the client had sent it, with which it closes
 /// streams and frees what it holds. A stream that was opened with a predecessor ends with that one,
 /// if [`BearerLayer::end_streams`](crate::BearerLayer::end_streams) is asked to.
+///
+/// # What the server must keep apart
+///
+/// Among the sessions of one family, this layer does not look into what is said. If the server keeps
+/// events to resume streams from (in rmcp, an `EventStore`), it must look for them within the session
+/// that `Mcp-Session-Id` names: rmcp itself does not, so do not give it a store whose event ids can be
+/// guessed. A session whose client went away before it had the answer to its first request is known
+/// to the server alone, which ends it by its own timeout.
 ///
 /// # Defaults
 ///
@@ -90,7 +98,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// For each request a look into a table under a lock that few share, and two boxed futures; without a
 /// session, as in the newest protocol, also a clone of the request's URI and extensions. For each
 /// session a task, which each use wakes, and a watch of its token. Needs tokio with its timer. A clone
-/// of the layer shares the sessions.
+/// of the layer shares the sessions: make one for each server.
 #[derive(Clone, Debug)]
 pub struct SessionLayer {
     sessions: Arc<Sessions>,
@@ -183,14 +191,16 @@ where
                 Named::Session(id) if layer.sessions.join(&token, &id) => {
                     let is_delete = request.method() == Method::DELETE;
                     let response = inner.call(request).await?;
-                    // The server may have ended it by itself.
-                    let is_over = response.status() == StatusCode::NOT_FOUND;
-                    if is_over || is_delete && response.status().is_success() {
+                    if is_delete && response.status().is_success() {
                         layer.sessions.remove(&token, &id);
                     }
                     response
                 }
-                Named::Session(_) | Named::Unclear => return Ok(no_such_session()),
+                Named::Session(_) | Named::Unclear => {
+                    let token = token.id();
+                    tracing::info!(target: "api_tokens", %token, "no session of this token's");
+                    return Ok(no_such_session());
+                }
             };
             Ok(response.map(ResponseBody::passed_on))
         })

@@ -6,6 +6,8 @@ use core::{
     task::{Context, Poll},
 };
 
+use std::sync::{Mutex, PoisonError};
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
 use http_body::Frame;
@@ -15,7 +17,8 @@ use crate::{Realm, Verified, VerifyError};
 
 /// Waits for the end of a token, and knows how the body has to end then.
 pub(super) struct Watch {
-    ended: Pin<Box<dyn Future<Output = VerifyError> + Send>>,
+    /// Never locked: so that a body can be shared between threads, as far as the inner one can.
+    ended: Mutex<Pin<Box<dyn Future<Output = VerifyError> + Send>>>,
     ending: Ending,
 }
 
@@ -28,14 +31,17 @@ enum Ending {
 }
 
 impl Watch {
-    pub(super) fn new(token: Verified, response: &HeaderMap, realm: &Realm) -> Self {
+    /// `grpc_realm` is that of a response to a call of gRPC.
+    pub(super) fn new(token: Verified, response: &HeaderMap, grpc_realm: Option<Realm>) -> Self {
         let content_type = response.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-        let ending = match content_type.unwrap_or_default() {
-            value if is_type(value, b"text/event-stream") => Ending::EventStream,
-            value if is_type(value, b"application/grpc") => Ending::Grpc { realm: realm.clone() },
-            _ => Ending::Other,
+        let ending = match grpc_realm {
+            Some(realm) => Ending::Grpc { realm },
+            None if is_type(content_type.unwrap_or_default(), b"text/event-stream") => {
+                Ending::EventStream
+            }
+            None => Ending::Other,
         };
-        Self { ended: Box::pin(ended(token)), ending }
+        Self { ended: Mutex::new(Box::pin(ended(token))), ending }
     }
 
     /// The end of the body, when it has come: a last frame, an error, or nothing.
@@ -43,7 +49,8 @@ impl Watch {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        self.ended.as_mut().poll(context).map(|reason| match &self.ending {
+        let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
+        ended.as_mut().poll(context).map(|reason| match &self.ending {
             Ending::EventStream => None,
             Ending::Grpc { realm } => {
                 Some(Ok(Frame::trailers(Refused::new(reason, realm.clone()).grpc_fields())))

@@ -77,3 +77,24 @@ proptest! {
         prop_assert!(!error.to_string().contains("broken off"), "{error}");
     }
 }
+
+/// Each line is twice as long as the one before, of a file that is short.
+#[tokio::test]
+async fn what_grows_within_the_file_has_a_limit() {
+    let files = Files::new();
+    for doublings in [20, 31, 40, 1000] {
+        let mut content = "A0=0123456789\n".to_owned();
+        for number in 1..=doublings {
+            let before = number - 1;
+            content.push_str(&format!("A{number}=${{A{before}}}${{A{before}}}\n"));
+        }
+        let content = format!("{content}ACME_API_TOKEN={}\n", text(1));
+        let error = load(source(&files, content)).await.unwrap_err().to_string();
+        let expected = if doublings <= 31 {
+            "has more than 64 KiB: expected a token and nothing else"
+        } else {
+            "cannot be read: the file has more than 64 variables within its values"
+        };
+        assert!(error.ends_with(expected), "{error}");
+    }
+}

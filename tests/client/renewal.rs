@@ -172,16 +172,48 @@ async fn what_cannot_be_read_leaves_the_old_token_and_is_warned_of_once_for_each
 }
 
 /// Though the files are as they were at the look before.
+/// The token of the next place may be one for something else.
+#[tokio::test(start_paused = true)]
+async fn while_a_file_is_replaced_no_other_place_is_asked() {
+    let files = Files::new();
+    let path = files.write("token", text(1));
+    let source = TokenSource::file(&path).or(TokenSource::file(files.write("other", text(3))));
+    let token = load(source).await.unwrap();
+    fs::remove_file(&path).unwrap();
+    advance(SECOND).await;
+    assert_eq!(seed(&token).await, 1);
+    files.write("token", text(2));
+    advance(SECOND).await;
+    assert_eq!(seed(&token).await, 2);
+
+    // But a place before it, where there was nothing, is.
+    let source = TokenSource::file(files.path("first")).or(TokenSource::file(&path));
+    let token = load(source).await.unwrap();
+    assert_eq!(seed(&token).await, 2);
+    files.write("first", text(4));
+    advance(SECOND).await;
+    assert_eq!(seed(&token).await, 4);
+}
+
+/// A command that says when it runs, and a file whose change makes it run again.
+async fn watched_command(files: &Files, script: &str) -> ClientToken {
+    let script = format!("echo >>{}; {script}", files.path("log").display());
+    let command = TokenSource::command("sh", ["-c", &script]);
+    // A clock that stands still would fire the command's timeout at once.
+    tokio::time::resume();
+    let token = load(command.or(TokenSource::file(files.path("watched")))).await.unwrap();
+    tokio::time::pause();
+    token
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_could_not_be_read_is_tried_again_at_the_next_look() {
     let files = Files::new();
-    let path = files.write("first", text(1));
-    let log = files.path("log");
-    let script = format!("echo >>{}; exit 1", log.display());
-    let source = TokenSource::file(&path).or(TokenSource::command("sh", ["-c", &script]));
-    let token = load(source).await.unwrap();
+    let path = files.write("token", text(1));
+    let token = watched_command(&files, &format!("cat {}", path.display())).await;
     fs::remove_file(&path).unwrap();
-    for count in 1..=3 {
+    files.write("watched", "");
+    for count in 2..=4 {
         advance(SECOND).await;
         tokio::time::resume();
         assert_eq!(seed(&token).await, 1);
@@ -203,7 +235,6 @@ async fn a_refused_token_is_renewed_though_no_second_has_passed() {
     assert_eq!(seed(&token.clone()).await, 2);
 }
 
-/// Whoever comes while another one looks does not wait.
 /// Not every 401 is about the token, and none may hide that it was rotated meanwhile.
 #[tokio::test(start_paused = true)]
 async fn a_file_that_had_nothing_new_is_read_as_soon_as_it_has() {
@@ -215,18 +246,12 @@ async fn a_file_that_had_nothing_new_is_read_as_soon_as_it_has() {
     assert_eq!(token.renew(&used).await.unwrap().expose_secret(), text(2));
 }
 
+/// Whoever comes while another one looks does not wait.
 #[tokio::test(start_paused = true)]
 async fn one_caller_looks_for_all() {
     let files = Files::new();
-    let log = files.path("log");
-    let script = format!("echo >>{}; echo {}", log.display(), text(1));
-    let token = load(
-        TokenSource::file(files.write("token", text(1)))
-            .or(TokenSource::command("sh", ["-c", &script])),
-    )
-    .await
-    .unwrap();
-    fs::remove_file(files.path("token")).unwrap();
+    let token = watched_command(&files, &format!("echo {}", text(1))).await;
+    files.write("watched", "");
     advance(SECOND).await;
     tokio::time::resume();
     let callers: Vec<_> = (0..50)
@@ -238,5 +263,5 @@ async fn one_caller_looks_for_all() {
     for caller in callers {
         assert_eq!(caller.await.unwrap(), 1);
     }
-    assert_eq!(files.lines("log"), 1);
+    assert_eq!(files.lines("log"), 2);
 }

@@ -26,8 +26,8 @@ async fn what_is_no_token_is_refused_with_what_to_do() {
     let changed = token.replacen(&token[30..31], if &token[30..31] == "a" { "b" } else { "a" }, 1);
     // What comes after the prefix, moved by one.
     let moved = format!("acme_live_{}{}", &token[11..], &token[10..11]);
-    let placeholder = "is a placeholder: whatever starts this program did not put the variable's \
-                       value in its place";
+    let placeholder =
+        "is a placeholder: whatever starts this program did not put the token in its place";
     let quotes = "stands in quotes: remove them";
     let scheme = "begins with `Bearer`: remove it, it is added when the token is sent";
     let prefix = "is not a token of this service: expected one that begins with acme_live_";
@@ -45,6 +45,7 @@ async fn what_is_no_token_is_refused_with_what_to_do() {
         ("$(op read op://Private/Acme/token)", placeholder),
         ("%ACME_API_TOKEN%", placeholder),
         ("{{ .Values.token }}", placeholder),
+        ("PASTE-YOUR-TOKEN", placeholder),
         (&format!("\"{token}\""), quotes),
         (&format!("'{token}'"), quotes),
         (&format!("{token}\""), quotes),

@@ -70,8 +70,12 @@ async fn each_client_has_its_own_configuration() {
                 assert!(html.contains("<p class=\"hint\">The token is in it.</p>"), "{html}");
                 continue;
             }
-            Client::ClaudeCode => ("Bearer ${ACME_API_TOKEN}", "variable ACME_API_TOKEN.</p>"),
-            Client::Cursor => ("Bearer ${env:ACME_API_TOKEN}", "variable ACME_API_TOKEN.</p>"),
+            Client::ClaudeCode => {
+                ("Bearer ${ACME_API_TOKEN}", "variable ACME_API_TOKEN of the shell")
+            }
+            Client::Cursor => {
+                ("Bearer ${env:ACME_API_TOKEN}", "variable ACME_API_TOKEN of the shell")
+            }
             _ => ("Bearer ${input:acme-token}", "It asks for the token once.</p>"),
         };
         assert_eq!(server["url"], URL);

@@ -50,7 +50,10 @@ pub(crate) fn app(
     hosts: &[String],
     stop: CancellationToken,
 ) -> Router {
-    let mut config = StreamableHttpServerConfig::default().with_cancellation_token(stop);
+    let mut config = StreamableHttpServerConfig::default()
+        .with_cancellation_token(stop)
+        // No page in a browser has anything to ask here.
+        .enforce_origin_validation();
     config.allowed_hosts.extend_from_slice(hosts);
     let sessions = Arc::new(LocalSessionManager::default());
     let mcp = StreamableHttpService::new(move || Ok(tools.clone()), sessions, config);
@@ -59,7 +62,7 @@ pub(crate) fn app(
         .client_address(peer_address)
         .announce_end(NOTICE)
         .json_rpc()
-        // A stream is open for hours; who holds a token that is revoked meanwhile gets nothing more.
+        // A stream is open for hours, and its token may be revoked meanwhile.
         .end_streams();
     Router::new()
         .route("/mcp", any_service(mcp))

@@ -3,16 +3,17 @@
 //! - `tools.rs`: the tools, and which token may use which
 //! - `caller.rs`: what is known of a token, and what its user is told before its end
 //! - `http.rs`: over HTTP, each request brings a token
-//! - `stdio.rs`: over stdio, the process has one
+//! - `stdio.rs`: over stdio, the process has one; `introspection.rs` asks a service what it is
 //! - `store.rs`: opens the tokens that the example service keeps
 
 mod caller;
 mod http;
+mod introspection;
 mod stdio;
 mod store;
 mod tools;
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use api_tokens::{
     Cache, Prefix,
@@ -20,7 +21,6 @@ use api_tokens::{
     prefix,
 };
 use clap::Parser;
-use reqwest::Url;
 use secrecy::SecretString;
 use sources::{Failure, Folders};
 use tokio_util::sync::CancellationToken;
@@ -73,27 +73,43 @@ struct Arguments {
     /// With --stdio: ask this introspection endpoint what the token is, instead of the database; the
     /// example service has one at `http://127.0.0.1:8787/management/api/introspect`
     #[arg(long, value_name = "URL", requires = "stdio")]
-    introspect: Option<Url>,
+    introspect: Option<String>,
 }
 
+/// What is under way when the program is told to stop may take so long.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 #[tokio::main]
-async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
+async fn main() {
+    let code = match until_stopped(Arguments::parse()).await {
+        Ok(()) => 0,
         Err(error) => {
             eprintln!("error: {error}");
-            ExitCode::FAILURE
+            1
         }
+    };
+    // Now, also if a thread still waits for standard input, or for a file.
+    std::process::exit(code)
+}
+
+async fn until_stopped(arguments: Arguments) -> Result<(), Failure> {
+    let stop = stop_signal()?;
+    let out_of_patience = async {
+        stop.cancelled().await;
+        tokio::time::sleep(PATIENCE).await;
+    };
+    tokio::select! {
+        result = Box::pin(run(arguments, stop.clone())) => result,
+        () = out_of_patience => Ok(()),
     }
 }
 
-async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let stop = stop_signal()?;
+async fn run(arguments: Arguments, stop: CancellationToken) -> Result<(), Failure> {
     if arguments.stdio {
         // First, since it is what is most often wrong.
         let token = stdio::token().await?;
-        if let Some(introspection) = arguments.introspect {
-            let process = Process::asking(introspection, token).await?;
+        if let Some(url) = arguments.introspect {
+            let process = Process::asking(&url, token).await?;
             log();
             return stdio::serve(process, &arguments.folders, stop).await;
         }

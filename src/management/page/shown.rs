@@ -102,7 +102,11 @@ fn configurations(product: &Product, token: &Token) -> Vec<Configuration> {
         let (token, hint) = match client.token_from() {
             TokenFrom::File => (Some(token), "The token is in it.".to_owned()),
             TokenFrom::Environment => {
-                (None, format!("It takes the token from the environment variable {variable}."))
+                let from = "of the shell or the desktop that starts it, not from a .env file";
+                (
+                    None,
+                    format!("It takes the token from the environment variable {variable} {from}."),
+                )
             }
             TokenFrom::Person => (None, "It asks for the token once.".to_owned()),
         };

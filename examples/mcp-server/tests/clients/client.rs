@@ -74,7 +74,7 @@ impl Kind {
         environment["MCP_REMOTE_CONFIG_DIR"] = json!(rig.path("mcp-remote"));
         let client =
             self.start(json!({ "command": "node", "args": arguments, "env": environment }))?;
-        Some(Client { is_bridged: true, ..client })
+        Some(Client { way: Way::Bridge, ..client })
     }
 
     fn start(self, mut spec: Value) -> Option<Client> {
@@ -97,14 +97,33 @@ impl Kind {
         let mut process = command.stderr(Stdio::null()).spawn().expect("the client");
         let input = process.stdin.take().expect("its input");
         let output = BufReader::new(process.stdout.take().expect("its output"));
-        Some(Client { kind: self, is_bridged: false, _process: Process(process), input, output })
+        let way = if spec.get("url").is_some() { Way::Http } else { Way::Stdio };
+        Some(Client { kind: self, way, _process: Process(process), input, output })
+    }
+}
+
+/// How it reaches the server.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Way {
+    Http,
+    Stdio,
+    Bridge,
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http => f.write_str("over HTTP"),
+            Self::Stdio => f.write_str("over stdio"),
+            Self::Bridge => write!(f, "by way of {}", NPM[2]),
+        }
     }
 }
 
 /// A client that does what it is told, and says what came of it.
 pub(crate) struct Client {
     kind: Kind,
-    pub(crate) is_bridged: bool,
+    pub(crate) way: Way,
     _process: Process,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
@@ -144,8 +163,7 @@ impl Client {
 
     /// What the client says on a failure, which people will see.
     pub(crate) fn report(&self, what: &str, error: &str) {
-        let bridge = if self.is_bridged { format!(" by way of {}", NPM[2]) } else { String::new() };
-        say(&format!("{}{bridge}: {what}: {error}", self.kind));
+        say(&format!("{} {}: {what}: {error}", self.kind, self.way));
     }
 
     fn step(&mut self, step: &Value) -> Outcome {

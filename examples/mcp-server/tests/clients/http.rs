@@ -52,7 +52,7 @@ async fn a_refusal_names_no_authorization_server() {
 }
 
 #[tokio::test]
-async fn another_host_name_must_be_allowed() {
+async fn another_host_name_must_be_allowed_and_no_page_of_a_browser_is() {
     let rig = Rig::new();
     let server = rig.serve();
     let http = crate::wire::http();
@@ -60,6 +60,9 @@ async fn another_host_name_must_be_allowed() {
     let request = http.get(&server.url).bearer_auth(token.expose_secret());
     let response = request.header("host", "rebound.example").send().await.expect("an answer");
     assert_eq!(response.status(), 403);
+    let request = http.get(&server.url).bearer_auth(token.expose_secret());
+    let response = request.header("origin", "https://page.example").send().await;
+    assert_eq!(response.expect("an answer").status(), 403);
     let server = rig.serve_with(&["--host", "mcp.example"]);
     let request = http.get(&server.url).bearer_auth(token.expose_secret());
     let response = request.header("host", "mcp.example").send().await.expect("an answer");

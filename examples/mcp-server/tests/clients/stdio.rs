@@ -3,20 +3,29 @@
 use std::{
     fs,
     process::{Command, Output, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    time::{Duration, Instant},
 };
 
 use api_tokens::{
     Issuer, Project,
     management::{self, Access, AccessError, Grant},
 };
-use axum::{Router, http::request::Parts};
+use axum::{
+    Json, Router,
+    http::{StatusCode, header::LOCATION, request::Parts},
+};
 use jiff::SignedDuration;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::{
     client::Kind,
     rig::{Rig, SERVER},
+    wire::PATIENCE,
 };
 
 /// Who has nobody to manage tokens.
@@ -30,11 +39,14 @@ impl Access for Nobody {
 
 /// A service with the introspection endpoint, and its URL.
 async fn service(rig: &Rig) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let url =
-        format!("http://{}/management/api/introspect", listener.local_addr().expect("its port"));
     let issuer = Issuer::new(&rig.verifier);
     let app = Router::new().nest("/management", management::router(issuer, Nobody));
+    format!("{}/management/api/introspect", serve(app).await)
+}
+
+async fn serve(app: Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("its port"));
     tokio::spawn(async move { axum::serve(listener, app).await.expect("a server") });
     url
 }
@@ -79,7 +91,7 @@ async fn without_a_good_token_it_ends_with_one_line() {
         ends(
             "${GRAPHOR_API_KEY}",
             "environment variable GRAPHOR_API_KEY is a placeholder: whatever starts this program did \
-             not put the variable's value in its place",
+             not put the token in its place",
         );
         ends(revoked, "The access token has been revoked");
         // From a file that others may read, which is worth a warning if the token is good.
@@ -92,26 +104,101 @@ async fn without_a_good_token_it_ends_with_one_line() {
         );
         ends(&unknown, "The access token is invalid");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_answer_as_it_should_is_named() {
+    let rig = Rig::new();
+    let url = service(&rig).await;
+    let token = rig.create("").await.token;
+    let ends = |url: &str, expected: &str| {
+        let environment = [("GRAPHOR_API_KEY", token.expose_secret())];
+        let output = start(&rig, &["--introspect", url], &environment);
+        assert_ends(&output, expected, token.expose_secret());
+    };
+    let unchecked = "The access token could not be checked:";
     let (host, _) = url.split_once("/management").expect("a path");
     let nowhere = format!("{host}/management/api/nothing");
-    let good = rig.create("").await.token;
-    let environment = [("GRAPHOR_API_KEY", good.expose_secret())];
-    assert_ends(
-        &start(&rig, &["--introspect", &nowhere], &environment),
-        "The access token could not be checked: the introspection endpoint answered 404 Not Found",
-        good.expose_secret(),
-    );
-    assert_ends(
-        &start(&rig, &["--introspect", "http://127.0.0.1:1/introspect"], &environment),
-        "The access token could not be checked: the introspection endpoint does not answer",
-        good.expose_secret(),
-    );
-    assert_ends(
-        &start(&rig, &["--introspect", "http://service.example/introspect"], &environment),
-        "origin 1 is plain http, where anybody on the way could read the token: use https; http is for \
-         localhost, 127.0.0.1 and [::1] only",
-        good.expose_secret(),
-    );
+    let answered = "answered 404 Not Found: does it end in /introspect?";
+    ends(&format!("{nowhere}?a=b"), &format!("{unchecked} {nowhere} {answered}"));
+    let down = "http://127.0.0.1:1/introspect";
+    ends(down, &format!("{unchecked} {down} does not answer: is the service running?"));
+    ends("http://u:secret@[", "--introspect: this is not a URL");
+    let plain = "--introspect: the URL must be https, or http of this machine";
+    ends("http://service.example/introspect", plain);
+
+    let id = token.id();
+    let known = json!({ "active": true, "sub": "a", "project": "demo", "jti": id.as_str() });
+    let something_else = "answered something else: does it end in /introspect?";
+    for (answer, expected) in [
+        (json!({ "active": false, "jti": id.as_str(), "sub": "a", "project": "demo" }), None),
+        (json!({ "active": true }), Some(something_else)),
+        (json!([]), Some(something_else)),
+        (json!({ "sub": "a", "project": "demo", "jti": id.as_str() }), Some(something_else)),
+        (
+            json!({ "active": true, "sub": "a", "project": "demo", "jti": "K".repeat(16) }),
+            Some(something_else),
+        ),
+    ] {
+        let url = answering(StatusCode::OK, answer).await;
+        let expected = expected.map_or_else(
+            || "The access token is invalid".to_owned(),
+            |expected| format!("{unchecked} {url} {expected}"),
+        );
+        ends(&url, &expected);
+    }
+    let url = answering(StatusCode::UNAUTHORIZED, json!({ "detail": "one\nline\u{1b}[0m" })).await;
+    ends(&url, "oneline[0m");
+    let url = answering(StatusCode::OK, known).await;
+    let environment = [("GRAPHOR_API_KEY", token.expose_secret())];
+    assert_eq!(start(&rig, &["--introspect", &url], &environment).status.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_sends_it_elsewhere_gives_nobody_the_token() {
+    let rig = Rig::new();
+    let token = rig.create("").await.token;
+    let reached = Arc::new(AtomicBool::new(false));
+    let here = Arc::clone(&reached);
+    let elsewhere = serve(Router::new().fallback(async move || here.store(true, SeqCst))).await;
+    for status in [302, 307, 308] {
+        let location = format!("{elsewhere}/introspect");
+        let status = StatusCode::from_u16(status).expect("a status");
+        let app = Router::new().fallback(async move || (status, [(LOCATION, location)]));
+        let url = format!("{}/introspect", serve(app).await);
+        let environment = [("GRAPHOR_API_KEY", token.expose_secret())];
+        let output = start(&rig, &["--introspect", &url], &environment);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(!reached.load(SeqCst), "{status}");
+    }
+}
+
+/// A service that always answers the same, and the URL of its endpoint.
+async fn answering(status: StatusCode, body: Value) -> String {
+    format!(
+        "{}/introspect",
+        serve(Router::new().fallback(async move || (status, Json(body)))).await
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_stops_when_it_is_told_to() {
+    let rig = Rig::new();
+    let token = rig.create("").await.token;
+    for signal in ["-TERM", "-INT"] {
+        let mut command = Command::new(SERVER);
+        command.args(rig.arguments()).arg("--stdio").env("GRAPHOR_API_KEY", token.expose_secret());
+        let mut process = command.stdin(Stdio::piped()).spawn().expect("the program");
+        // Also if that is before it has begun: what a signal does then is the system's.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let pid = process.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().expect("kill").success());
+        let begin = Instant::now();
+        while process.try_wait().expect("its end").is_none() {
+            assert!(begin.elapsed() < PATIENCE, "{signal}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

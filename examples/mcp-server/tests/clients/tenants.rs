@@ -112,7 +112,7 @@ impl Tenant {
         }
     }
 
-    /// All methods, resumption among them; and sessions of its own other tokens.
+    /// All methods, resumption among them.
     async fn try_the_others_session(&self, caller: &Caller, rng: &mut SmallRng) {
         let ids = self.ids[1 - self.number].lock().expect("a lock").clone();
         let Some(id) = ids.choose(rng) else { return };

@@ -11,7 +11,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    client::{Client, Kind},
+    client::{Client, Kind, Way},
     rig::Rig,
     wire::{Caller, PATIENCE},
 };
@@ -133,7 +133,7 @@ async fn a_revoked_one(
     let error = client.connect().expect_err("it is revoked");
     client.report("revoked before", &error);
     // What a program that was started says is on its standard error.
-    if url.is_some() && !client.is_bridged {
+    if client.way == Way::Http {
         assert_tells(&client, &error, "The access token has been revoked");
     }
     Some(())
@@ -185,6 +185,6 @@ async fn until_refused(url: Option<&str>, token: &Token) {
 #[track_caller]
 fn assert_tells(client: &Client, error: &str, sentence: &str) {
     let bridge = "takes API tokens, so check the one in the client's configuration";
-    let expected = if client.is_bridged { bridge } else { sentence };
+    let expected = if client.way == Way::Bridge { bridge } else { sentence };
     assert!(error.contains(expected), "{error}");
 }
