@@ -1,20 +1,24 @@
 //! Two tenants at once, of whom each tries whatever comes to mind, with all that it could have
 //! learned of the other: nothing of the other's is ever seen.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use rand::{
     RngExt, SeedableRng,
     rngs::{SmallRng, SysRng},
     seq::IndexedRandom,
 };
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::{rig::Rig, util::say, wire::Caller};
 
-/// In the order of `PROJECTS`.
-type SessionIds = [Arc<Mutex<Vec<String>>>; 2];
+/// What somebody could have learned of both, in the order of `PROJECTS`.
+type Learned = [Arc<Mutex<Vec<String>>>; 2];
 
 const PROJECTS: [&str; 2] = ["demo", "other"];
 
@@ -23,7 +27,10 @@ struct Tenant {
     callers: Vec<Caller>,
     /// Each with the caller that opened it.
     sessions: Vec<(usize, String)>,
-    ids: SessionIds,
+    /// Of sessions.
+    ids: Learned,
+    /// Of what was sent.
+    events: Learned,
     /// What the other's answers would have in them.
     foreign: Vec<String>,
     seed: u64,
@@ -37,7 +44,7 @@ async fn nothing_of_one_project_is_visible_to_the_other() {
     say(&format!("seed {seed}"));
     let rig = Rig::new();
     let server = rig.serve();
-    let ids = SessionIds::default();
+    let (ids, events) = (Learned::default(), Learned::default());
     let mut tenants = Vec::new();
     let mut known = Vec::new();
     for (number, project) in PROJECTS.into_iter().enumerate() {
@@ -49,13 +56,14 @@ async fn nothing_of_one_project_is_visible_to_the_other() {
             callers.push(Caller::new(&server.url, created.token.expose_secret()));
         }
         known.push(own);
-        let ids = ids.clone();
+        let (ids, events) = (ids.clone(), events.clone());
         let seed = seed.wrapping_add(number as u64);
         tenants.push(Tenant {
             number,
             callers,
             sessions: Vec::new(),
             ids,
+            events,
             foreign: Vec::new(),
             seed,
         });
@@ -96,6 +104,7 @@ impl Tenant {
                     assert!(deleted.status().is_success(), "its own: {}", deleted.status());
                 }
                 3..6 => self.try_the_others_session(&caller, &mut rng).await,
+                6 => self.resume(&mut rng).await,
                 _ => self.use_its_own(&mut rng).await,
             }
         }
@@ -104,11 +113,7 @@ impl Tenant {
             assert_eq!(status, 200, "nobody has harmed it");
         }
         for mut stream in streams {
-            // What has come by now.
-            let wait = std::time::Duration::from_millis(10);
-            while let Ok(Ok(Some(chunk))) = tokio::time::timeout(wait, stream.chunk()).await {
-                self.assert_own(&String::from_utf8_lossy(&chunk));
-            }
+            self.read_what_came(&mut stream).await;
         }
     }
 
@@ -154,6 +159,36 @@ impl Tenant {
         let (status, text) = caller.request(id, method, &params).await;
         assert_eq!(status, 200, "{text}");
         self.assert_own(&text);
+        let events = text.lines().filter_map(|line| line.strip_prefix("id: "));
+        let mut known = self.events[self.number].lock().expect("a lock");
+        known.extend(events.map(str::to_owned));
+    }
+
+    /// Its own session, from what it or the other has been sent.
+    async fn resume(&self, rng: &mut SmallRng) {
+        let Some((number, id)) = self.sessions.choose(rng) else { return };
+        let of = rng.random_range(0..2);
+        let known = self.events[of].lock().expect("a lock").clone();
+        let Some(event) = known.choose(rng) else { return };
+        let caller = &self.callers[*number];
+        let request = caller
+            .http
+            .get(&caller.url)
+            .bearer_auth(&caller.token)
+            .header("accept", "text/event-stream")
+            .header("mcp-session-id", id)
+            .header("last-event-id", event);
+        let mut stream = request.send().await.expect("an answer");
+        assert_eq!(stream.status(), StatusCode::OK);
+        self.read_what_came(&mut stream).await;
+    }
+
+    async fn read_what_came(&self, stream: &mut Response) {
+        const WAIT: Duration = Duration::from_millis(10);
+
+        while let Ok(Ok(Some(chunk))) = timeout(WAIT, stream.chunk()).await {
+            self.assert_own(&String::from_utf8_lossy(&chunk));
+        }
     }
 
     fn assert_own(&self, text: &str) {
