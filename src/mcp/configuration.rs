@@ -215,6 +215,7 @@ impl Client {
 }
 
 /// Where a client has the token from, if its file has a placeholder.
+#[cfg(feature = "management")]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TokenFrom {
     /// Whoever writes it there: the client has nothing else.
@@ -224,6 +225,7 @@ pub(crate) enum TokenFrom {
     Person,
 }
 
+#[cfg(feature = "management")]
 impl Client {
     pub(crate) fn token_from(self) -> TokenFrom {
         match self {

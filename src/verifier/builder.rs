@@ -98,7 +98,8 @@ impl<S: TokenStore> VerifierBuilder<S> {
 
     /// Revokes a whole family when a token of it is presented after its overlap: whoever presents
     /// it may have stolen it, and its successor with it. Whoever was merely forgotten in a
-    /// rotation cuts off all others, too; that is the price.
+    /// rotation cuts off all others, too; that is the price. So does a program that asks for its new
+    /// token only once the old one is refused, as the module `client` does unless it is in a file.
     ///
     /// It happens in the background, within a moment.
     pub fn revoke_family_on_reuse(self) -> Self {

@@ -83,11 +83,11 @@ proptest! {
 async fn what_grows_within_the_file_has_a_limit() {
     let files = Files::new();
     for doublings in [20, 31, 40, 1000] {
-        let mut content = "A0=0123456789\n".to_owned();
-        for number in 1..=doublings {
+        let lines = (1..=doublings).map(|number| {
             let before = number - 1;
-            content.push_str(&format!("A{number}=${{A{before}}}${{A{before}}}\n"));
-        }
+            format!("A{number}=${{A{before}}}${{A{before}}}\n")
+        });
+        let content: String = ["A0=0123456789\n".to_owned()].into_iter().chain(lines).collect();
         let content = format!("{content}ACME_API_TOKEN={}\n", text(1));
         let error = load(source(&files, content)).await.unwrap_err().to_string();
         let expected = if doublings <= 31 {
