@@ -4,15 +4,29 @@ use std::time::Duration;
 
 use api_tokens::{
     TokenId,
-    client::{ClientToken, HeldToken, SendToken},
+    client::{ClientToken, HeldToken, SendToken, SendTokenService},
+};
+use axum::{
+    body::Bytes,
+    http::{Request, StatusCode, Uri, header::CONTENT_TYPE},
+};
+use http_body_util::{BodyExt, Collected, Full, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
 };
 use jiff::Timestamp;
-use reqwest::{Response, StatusCode, Url, header::CONTENT_TYPE};
-use reqwest_middleware::ClientWithMiddleware;
+use rustls::crypto::ring;
 use serde::Deserialize;
 use sources::Failure;
+use tokio::time::timeout;
+use tower::{Layer, ServiceExt};
 
 use crate::{caller::Caller, stdio::Problem};
+
+/// Follows no redirects.
+type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 /// How long the service may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -22,36 +36,43 @@ const MAX_BYTES: usize = 64 * 1024;
 
 /// A service's introspection endpoint.
 pub(crate) struct Introspection {
-    url: Url,
-    client: ClientWithMiddleware,
+    uri: Uri,
+    client: SendTokenService<HttpClient>,
 }
 
 impl Introspection {
     /// The endpoint at a URL, which is asked with this token.
     pub(crate) fn at(url: &str, token: ClientToken) -> Result<Self, Failure> {
         // It may hold a password, which must not be repeated.
-        let url: Url = url.parse().map_err(|_| "--introspect: this is not a URL")?;
-        // What reqwest uses for https.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let send = SendToken::new(token, [url.origin().ascii_serialization()])
+        let uri: Uri = url.parse().map_err(|_| "--introspect: this is not a URL")?;
+        let send = SendToken::new(token, [origin(&uri)])
             .map_err(|_| "--introspect: the URL must be https, or http of this machine")?;
-        let client = send.client(reqwest::Client::builder().timeout(PATIENCE))?;
-        Ok(Self { url, client })
+        let connector = HttpsConnectorBuilder::new()
+            .with_provider_and_native_roots(ring::default_provider())?
+            .https_or_http()
+            .enable_http1()
+            .build();
+        let client = Client::builder(TokioExecutor::new()).build(connector);
+        Ok(Self { uri, client: send.layer(client) })
     }
 
     /// What a token is. It is asked for itself, which every token may be.
     pub(crate) async fn ask(&self, token: &HeldToken) -> Result<Caller, Problem> {
-        let request = self
-            .client
-            .post(self.url.clone())
+        let request = Request::post(self.uri.clone())
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             // A token needs no escaping.
-            .body(format!("token={}", token.expose_secret()));
-        let response = request.send().await;
-        let response =
-            response.map_err(|_| self.unchecked("does not answer: is the service running?"))?;
-        let status = response.status();
-        let answer = whole(response).await.ok_or_else(|| self.something_else())?;
+            .body(Full::from(format!("token={}", token.expose_secret())))
+            .map_err(|_| self.unchecked("is not a URL that can be asked"))?;
+        let asking = async {
+            let response = self.client.clone().oneshot(request).await.ok()?;
+            let status = response.status();
+            let answer = Limited::new(response.into_body(), MAX_BYTES).collect().await;
+            Some((status, answer.ok().map(Collected::to_bytes)))
+        };
+        let answered = timeout(PATIENCE, asking).await.ok().flatten();
+        let (status, answer) =
+            answered.ok_or_else(|| self.unchecked("does not answer: is the service running?"))?;
+        let answer = answer.ok_or_else(|| self.something_else())?;
         match status {
             StatusCode::OK => {
                 let answer: Answer =
@@ -77,20 +98,16 @@ impl Introspection {
 
     fn unchecked(&self, why: &str) -> Problem {
         // Without what may be secret in it.
-        let (origin, path) = (self.url.origin().ascii_serialization(), self.url.path());
+        let (origin, path) = (origin(&self.uri), self.uri.path());
         Problem::Unchecked(format!("The access token could not be checked: {origin}{path} {why}"))
     }
 }
 
-async fn whole(mut response: Response) -> Option<Vec<u8>> {
-    let mut whole = Vec::new();
-    while let Some(chunk) = response.chunk().await.ok()? {
-        if whole.len() + chunk.len() > MAX_BYTES {
-            return None;
-        }
-        whole.extend_from_slice(&chunk);
-    }
-    Some(whole)
+/// Scheme, host and port.
+fn origin(uri: &Uri) -> String {
+    let (scheme, host) = (uri.scheme_str().unwrap_or_default(), uri.host().unwrap_or_default());
+    let port = uri.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{scheme}://{host}{port}")
 }
 
 /// The parts of the answer that are used here, and what the service adds to them.

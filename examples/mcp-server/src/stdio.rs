@@ -30,8 +30,10 @@ pub(crate) async fn serve(
             server.waiting().await?;
             Ok(())
         }
-        // The client has gone before it said anything.
-        Err(ServerInitializeError::ConnectionClosed(_)) => Ok(()),
+        // The client has gone before it said anything, or somebody has stopped the program.
+        Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => {
+            Ok(())
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -54,7 +56,7 @@ enum Verifying {
     /// The store.
     Here(Verifier<DynTokenStore>),
     /// The service.
-    There(Introspection),
+    There(Box<Introspection>),
 }
 
 impl Process {
@@ -71,7 +73,7 @@ impl Process {
     /// The same, with the URL of an introspection endpoint in place of the store.
     pub(crate) async fn asking(url: &str, token: ClientToken) -> Result<Self, Failure> {
         let introspection = Introspection::at(url, token.clone())?;
-        Self::new(token, Verifying::There(introspection)).await
+        Self::new(token, Verifying::There(Box::new(introspection))).await
     }
 
     async fn new(token: ClientToken, verifying: Verifying) -> Result<Self, Failure> {

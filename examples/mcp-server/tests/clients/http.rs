@@ -8,7 +8,7 @@ use crate::rig::Rig;
 async fn who_looks_for_an_authorization_server_is_told_that_there_is_none() {
     let rig = Rig::new();
     let server = rig.serve();
-    let http = crate::wire::http();
+    let http = reqwest::Client::new();
     for (method, path) in [
         ("GET", "/.well-known/oauth-protected-resource"),
         ("GET", "/.well-known/oauth-protected-resource/mcp"),
@@ -31,7 +31,7 @@ async fn who_looks_for_an_authorization_server_is_told_that_there_is_none() {
 async fn a_refusal_names_no_authorization_server() {
     let rig = Rig::new();
     let server = rig.serve();
-    let http = crate::wire::http();
+    let http = reqwest::Client::new();
     let ping = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" });
     for (token, challenge) in [
         (None, r#"Bearer realm="api""#),
@@ -55,7 +55,7 @@ async fn a_refusal_names_no_authorization_server() {
 async fn another_host_name_must_be_allowed_and_no_page_of_a_browser_is() {
     let rig = Rig::new();
     let server = rig.serve();
-    let http = crate::wire::http();
+    let http = reqwest::Client::new();
     let token = rig.create("").await.token;
     let request = http.get(&server.url).bearer_auth(token.expose_secret());
     let response = request.header("host", "rebound.example").send().await.expect("an answer");

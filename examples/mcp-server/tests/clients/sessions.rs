@@ -47,7 +47,7 @@ async fn the_session_of_another_is_none() {
         return;
     };
     let id = client.connect().expect("a connection");
-    let http = crate::wire::http();
+    let http = reqwest::Client::new();
     let send = async |method: Method, token: &str, id: &str| {
         let request = http
             .request(method, &server.url)

@@ -189,15 +189,19 @@ async fn it_stops_when_it_is_told_to() {
         let mut command = Command::new(SERVER);
         command.args(rig.arguments()).arg("--stdio").env("GRAPHOR_API_KEY", token.expose_secret());
         let mut process = command.stdin(Stdio::piped()).spawn().expect("the program");
-        // Also if that is before it has begun: what a signal does then is the system's.
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        // Until it listens to signals.
+        tokio::time::sleep(Duration::from_secs(1)).await;
         let pid = process.id().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().expect("kill").success());
         let begin = Instant::now();
-        while process.try_wait().expect("its end").is_none() {
+        let status = loop {
+            if let Some(status) = process.try_wait().expect("its end") {
+                break status;
+            }
             assert!(begin.elapsed() < PATIENCE, "{signal}");
             tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        };
+        assert!(status.success(), "{status}");
     }
 }
 

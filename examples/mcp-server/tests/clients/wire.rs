@@ -9,12 +9,6 @@ use tokio::time::timeout;
 /// Much longer than anything takes here, and not for ever.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-pub(crate) fn http() -> Client {
-    // What reqwest looks for, even if nothing is https.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::new()
-}
-
 /// Somebody with a token.
 #[derive(Clone)]
 pub(crate) struct Caller {
@@ -25,7 +19,7 @@ pub(crate) struct Caller {
 
 impl Caller {
     pub(crate) fn new(url: &str, token: &str) -> Self {
-        Self { http: http(), url: url.to_owned(), token: token.to_owned() }
+        Self { http: Client::new(), url: url.to_owned(), token: token.to_owned() }
     }
 
     pub(crate) async fn send(
