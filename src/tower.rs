@@ -260,8 +260,10 @@ where
                     // No handler needs the plaintext, so none can log or forward it.
                     parts.headers.remove(AUTHORIZATION);
                     let ends_at = policy.end_to_announce(&verified);
-                    let watched = policy.ends_streams.then(|| verified.clone());
-                    let grpc_realm = request::is_grpc(&parts).then(|| policy.realm.clone());
+                    let watched = policy.ends_streams.then(|| {
+                        let grpc_realm = request::is_grpc(&parts).then(|| policy.realm.clone());
+                        (verified.clone(), grpc_realm)
+                    });
                     parts.extensions.insert(verified);
                     parts.extensions.insert(policy.realm.clone());
                     let mut response = inner.call(Request::from_parts(parts, body)).await?;
@@ -274,7 +276,7 @@ where
                     let is_long = response.body().size_hint().exact().is_none();
                     let (head, body) = response.into_parts();
                     let body = match watched.filter(|_| is_long) {
-                        Some(token) => {
+                        Some((token, grpc_realm)) => {
                             let watch = Watch::new(token, &head.headers, grpc_realm);
                             ResponseBody::watched(body, watch)
                         }

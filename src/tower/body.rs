@@ -96,3 +96,16 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>>> Body for ResponseBody<B> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Some servers want it of bodies, and an inner one may well have it.
+    #[test]
+    fn a_body_is_as_shareable_as_the_inner_one() {
+        fn check<T: Send + Sync>() {}
+
+        check::<ResponseBody<http_body_util::Full<Bytes>>>();
+    }
+}

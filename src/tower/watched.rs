@@ -5,7 +5,6 @@ use core::{
     pin::Pin,
     task::{Context, Poll},
 };
-
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
