@@ -32,7 +32,7 @@ impl Corpus {
             for (name, file) in FILES {
                 let tokens: Vec<(Prefix, String)> = (0..file.matches("TOKEN").count())
                     .map(|number| {
-                        let prefix = PREFIXES[(round + number) % 2];
+                        let prefix = PREFIXES[(round + number / 2) % 2];
                         let token = Token::generate(&prefix, &mut rng).expect("random numbers");
                         (prefix, token.expose_secret().to_owned())
                     })
