@@ -73,7 +73,8 @@
 //! - `client`: the sending side: where a program gets its token from, and a tower layer that sends it.
 //! - `reqwest`: the same for clients of reqwest; switches `client` on.
 //! - `keyring`: tokens from the keyring of the person's desktop; switches `client` on.
-//! - `leak`: finds leaked tokens in any bytes, and replaces tokens in logs.
+//! - `leak`: leaked tokens: finds them in any bytes, keeps them out of logs, teaches other scanners to
+//!   find them.
 //! - `testing`: the conformance suite for stores, and a manual clock.
 //!
 //! # What is kept through every release
@@ -207,6 +208,11 @@ struct Readme;
 #[cfg(all(doctest, feature = "mcp"))]
 #[doc = include_str!("../docs/protect-an-mcp-server.md")]
 struct ProtectAnMcpServer;
+
+/// And that in the guide to other scanners.
+#[cfg(all(doctest, feature = "leak"))]
+#[doc = include_str!("../docs/scanners.md")]
+struct Scanners;
 
 /// And that in the guide for those who send tokens.
 #[cfg(all(doctest, feature = "reqwest"))]
