@@ -45,6 +45,8 @@
 //! - **A store** implements [`TokenStore`], whose contract is there, and runs the suite of the
 //!   module `testing` (feature `testing`). [`MemoryStore`], `SqliteStore` (feature `sqlite`) and
 //!   `PostgresStore` (feature `postgres`) exist.
+//! - **Reports of leaked tokens** come to the routes of the module `leak::reports` (feature
+//!   `reports`).
 //! - **A program that sends a token** gets, holds and sends it by the module `client` (feature
 //!   `client`).
 //! - **Several nodes** give the builder a `Cache` (feature `cache`), which says how soon a
@@ -73,6 +75,7 @@
 //! - `client`: the sending side: where a program gets its token from, and a tower layer that sends it.
 //! - `reqwest`: the same for clients of reqwest; switches `client` on.
 //! - `keyring`: tokens from the keyring of the person's desktop; switches `client` on.
+//! - `reports`: routes that receive reports of leaked tokens, for axum 0.8.
 //! - `testing`: the conformance suite for stores, and a manual clock.
 //!
 //! # What is kept through every release
@@ -105,6 +108,8 @@ mod id;
 mod import;
 mod issuer;
 mod keyring;
+#[cfg(feature = "reports")]
+pub mod leak;
 #[cfg(feature = "management")]
 pub mod management;
 #[cfg(any(feature = "management", feature = "mcp"))]
@@ -151,7 +156,10 @@ pub use owner::{OwnerPolicy, OwnerRights};
 pub use usage::{Client, Usage};
 
 // What is known of a token: its record, and the checked types of the record's fields.
-pub use field::{FieldError, IdempotencyKey, Principal, Project, RevocationReason, TokenName};
+pub use field::{
+    FieldError, IdempotencyKey, LeakSource, LeakUrl, Principal, Project, RevocationReason,
+    TokenName,
+};
 pub use metadata::Metadata;
 pub use record::{Revocation, Rotation, Status, Successor, TokenRecord};
 pub use scope::{Scope, ScopeError, Scopes};
@@ -209,3 +217,8 @@ struct ProtectAnMcpServer;
 #[cfg(all(doctest, feature = "reqwest"))]
 #[doc = include_str!("../docs/send-a-token.md")]
 struct SendAToken;
+
+/// And that in the guide about leaked tokens.
+#[cfg(all(doctest, feature = "reports", feature = "reqwest"))]
+#[doc = include_str!("../docs/leaked-tokens.md")]
+struct LeakedTokens;

@@ -1,0 +1,3 @@
+//! Leaked tokens: what to do about those that somebody has found.
+
+pub mod reports;
