@@ -42,3 +42,8 @@ fn digest() {
 fn scopes() {
     replay("scopes", fuzz::scopes);
 }
+
+#[test]
+fn reports() {
+    replay("reports", fuzz::reports);
+}

@@ -4,12 +4,16 @@
 //! Each function takes any bytes and panics if a promise does not hold. The oracles are written
 //! for plainness and share nothing with the crate.
 
+mod reports;
+
 use std::sync::LazyLock;
 
 use api_tokens::{
     Credentials, DigestMatch, Digester, Keyring, MasterKey, ParsedToken, Prefix, Scope, Scopes,
     TokenDigest, TokenFormatError, prefix,
 };
+
+pub use reports::reports;
 
 /// The values of the `Authorization` fields of one request, a line each; no bytes, no field.
 pub fn authorization(data: &[u8]) {

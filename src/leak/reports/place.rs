@@ -14,10 +14,6 @@ pub struct LeakPlace {
     pub url: Option<LeakUrl>,
 }
 
-/// How much of a text is looked at, in characters. What goes beyond is cut off before it matters
-/// that a token may be cut there: even if all before it are tokens, which become shorter.
-const MAX_READ: usize = 4 * LeakUrl::MAX_CHARS;
-
 /// For a URL in which a token hides.
 const LEFT_OUT: &str = "[left out: it has a token in it]";
 
@@ -60,8 +56,9 @@ pub(super) struct Redacted<'a> {
 impl Redacted<'_> {
     /// The text as it may be kept; `None` if nothing is left.
     fn clean(&self, text: &str, max: usize) -> Option<String> {
-        // Before anything is looked for: what nobody sees must not hide a token.
-        let text: String = text.chars().take(MAX_READ).filter(|c| !is_control(*c)).collect();
+        // Before anything is looked for: what nobody sees must not hide a token. All of it, since a
+        // token that is cut is none.
+        let text: String = text.chars().filter(|c| !is_control(*c)).collect();
         let text = self.replace(&text);
         let text = if self.is_hidden_in(&text) { LEFT_OUT.to_owned() } else { text };
         let text = cut(&text, max).trim();
