@@ -9,6 +9,7 @@ mod graphor;
 mod life;
 mod management;
 mod python;
+mod reports;
 mod schemathesis;
 mod several;
 mod shutdown;
