@@ -133,7 +133,7 @@ async fn a_flood_of_guesses_writes_nothing() {
 async fn what_is_no_report_is_refused() {
     let app = app(&reports(&in_memory(), LeakPolicy::Revoke), &Signing::new(1));
     for (status, body) in [
-        (StatusCode::BAD_REQUEST, "".to_owned()),
+        (StatusCode::BAD_REQUEST, String::new()),
         (StatusCode::BAD_REQUEST, "[]".to_owned()),
         (StatusCode::BAD_REQUEST, "{}".to_owned()),
         (StatusCode::BAD_REQUEST, r#"{"token":""}"#.to_owned()),

@@ -1,5 +1,6 @@
 //! Reports of leaked tokens, through the routes, as the services send them.
 
+mod event;
 mod found;
 mod gitlab;
 mod keys;

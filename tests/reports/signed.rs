@@ -136,8 +136,10 @@ async fn a_signed_report_revokes_and_says_so() {
     let answer = send(&app, signing.request(body.to_string())).await;
     assert_eq!(answer.status, StatusCode::OK);
     let hash = |text: &str| {
-        let digest = Sha256::digest(text.as_bytes());
-        digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+        let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        let digits = digits.map(|digit| char::from_digit(digit.into(), 16).unwrap());
+        digits.collect::<String>()
     };
     let labelled = |text, label| json!({ "token_hash": hash(text), "token_type": "acme_api_token", "label": label });
     let expected =
