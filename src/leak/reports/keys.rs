@@ -25,11 +25,12 @@ use crate::Clock;
 /// ```
 /// use api_tokens::leak::reports::KeySource;
 ///
-/// struct File(std::path::PathBuf);
+/// /// A copy that comes with the service's configuration.
+/// struct Configured(Vec<u8>);
 ///
-/// impl KeySource for File {
+/// impl KeySource for Configured {
 ///     async fn fetch(&self) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
-///         Ok(tokio::fs::read(&self.0).await?)
+///         Ok(self.0.clone())
 ///     }
 /// }
 /// ```
