@@ -3,11 +3,14 @@ use core::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{KeyId, Principal, Project, RevocationReason, TokenId, TokenRecord};
+use crate::{
+    KeyId, LeakSource, LeakUrl, Principal, Project, RevocationReason, TokenId, TokenRecord,
+};
 
 /// Something that happened to a token, or to a request: when, to which token, by whom.
 ///
-/// It carries no secret, and nothing that a client sent. Events of changes are stored in the
+/// It carries no secret, and nothing that a client sent, but for where a leaked token was found.
+/// Events of changes are stored in the
 /// transaction of the change ([`TokenStore::write`](crate::TokenStore::write)), and go to the
 /// [`EventSink`] once it is committed; all others go to the sink alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +79,14 @@ pub enum EventKind {
     /// A token was presented after the overlap with its successor was over. Either somebody was
     /// forgotten in the rotation, or somebody has a copy.
     ReuseDetected,
+    /// Somebody who has the token reported that it has leaked. What was done about it, if anything,
+    /// has an event of its own.
+    LeakReported {
+        /// Who reported it.
+        source: LeakSource,
+        /// Where they found it, if they said so.
+        url: Option<LeakUrl>,
+    },
     /// All tokens of a selection were revoked or disabled; each has an event of its own.
     BulkChanged {
         /// How many.
@@ -134,6 +145,7 @@ impl EventKind {
             Self::Enabled => "enabled",
             Self::Revoked { .. } => "revoked",
             Self::ReuseDetected => "reuse_detected",
+            Self::LeakReported { .. } => "leak_reported",
             Self::BulkChanged { .. } => "bulk_changed",
             Self::Pruned { .. } => "pruned",
             Self::KeyRetired { .. } => "key_retired",
@@ -279,7 +291,7 @@ pub trait EventSink: Send + Sync + 'static {
 
 /// Writes events to [`tracing`](https://docs.rs/tracing), under the target `api_tokens`:
 /// changes at level INFO, refusals at DEBUG, and at WARN [`EventKind::ReuseDetected`],
-/// [`EventKind::UsageLost`], [`EventKind::BackgroundDelayed`], [`EventKind::BackgroundResumed`],
+/// [`EventKind::LeakReported`], [`EventKind::UsageLost`], [`EventKind::BackgroundDelayed`], [`EventKind::BackgroundResumed`],
 /// and refusals that are an outage.
 ///
 /// The fields are `event`, and where they apply `token`, `project`, `by`, `by_token` and `detail`.
@@ -304,6 +316,7 @@ impl EventSink for TracingSink {
         match event.kind {
             EventKind::Refused { reason: RefusalReason::Outage | RefusalReason::UnknownKey }
             | EventKind::ReuseDetected
+            | EventKind::LeakReported { .. }
             | EventKind::UsageLost { .. }
             | EventKind::BackgroundDelayed { .. }
             | EventKind::BackgroundResumed => write!(warn),

@@ -33,7 +33,8 @@ impl FieldError {
     }
 
     /// The name of the field: `name`, `project`, `principal` (an owner, or who did something),
-    /// `reason`, `scopes`, `metadata`, `expires_at`, `overlap`, `idempotency_key` or `selection`.
+    /// `reason`, `scopes`, `metadata`, `expires_at`, `overlap`, `idempotency_key`, `source`, `url`
+    /// or `selection`.
     #[must_use]
     pub fn field(&self) -> &'static str {
         self.field
@@ -109,7 +110,7 @@ pub(crate) fn check(text: &str, max: usize) -> Result<(), FieldProblem> {
 
 /// Control characters proper, those that break or reorder the line they are shown in, and those
 /// that nobody sees. The joiners U+200C and U+200D stay: scripts and emoji need them.
-fn is_control(character: char) -> bool {
+pub(crate) fn is_control(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
@@ -214,6 +215,27 @@ text_field! {
     /// Why a token was revoked, in the words of whoever did it: 1 to 200 characters, no control or
     /// invisible characters; white space at both ends is dropped.
     RevocationReason, "reason", label, 200
+}
+
+text_field! {
+    /// Who reported that a token has leaked, and in what it was found, such as `github: commit`:
+    /// 1 to 100 characters, no control or invisible characters; white space at both ends is dropped.
+    LeakSource, "source", label, 100
+}
+
+#[cfg(feature = "reports")]
+impl LeakSource {
+    /// One that is written here, and so is a good one.
+    pub(crate) fn fixed(text: &'static str) -> Self {
+        Self(text.into())
+    }
+}
+
+text_field! {
+    /// Where a leaked token was found, in the words of whoever reported it: mostly a URL, though
+    /// nobody has checked. 1 to 1,000 characters, no control or invisible characters; white space at
+    /// both ends is dropped. Show it as text, and fetch nothing from there.
+    LeakUrl, "url", label, 1000
 }
 
 text_field! {

@@ -131,3 +131,11 @@ impl fmt::Debug for Credentials<'_> {
         })
     }
 }
+
+/// Whether the value of a `Content-Type` field is this media type, whatever its parameters (RFC 9110
+/// §8.3.1).
+#[cfg(any(feature = "management", feature = "reports"))]
+pub(crate) fn has_media_type(value: &[u8], media_type: &str) -> bool {
+    let essence = value.split(|byte| *byte == b';').next().unwrap_or_default();
+    essence.trim_ascii().eq_ignore_ascii_case(media_type.as_bytes())
+}

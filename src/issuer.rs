@@ -339,7 +339,7 @@ impl<S: TokenStore> Issuer<S> {
         Ok(count)
     }
 
-    #[cfg(feature = "management")]
+    #[cfg(any(feature = "management", feature = "reports"))]
     pub(crate) fn verifier(&self) -> &Verifier<S> {
         &self.verifier
     }

@@ -4,7 +4,8 @@
 //! random texts of the right shape, about 18 would be taken for a token, and none of those would be
 //! accepted. What it reports says where a token is and which one, never the token itself, unless it
 //! was asked to [keep](Finder::keep_tokens) them. A [`Redactor`] replaces tokens in what is written
-//! through it. [`Rules`] teaches other scanners to find them.
+//! through it. [`Rules`] teaches other scanners to find
+//! them. The module `reports` (feature `reports`) receives reports of tokens that others found.
 //!
 //! ```
 //! use api_tokens::{leak::Finder, prefix};
@@ -25,6 +26,8 @@ mod found;
 mod needles;
 mod position;
 mod redactor;
+#[cfg(feature = "reports")]
+pub mod reports;
 mod rules;
 mod scan;
 

@@ -45,6 +45,8 @@
 //! - **A store** implements [`TokenStore`], whose contract is there, and runs the suite of the
 //!   module `testing` (feature `testing`). [`MemoryStore`], `SqliteStore` (feature `sqlite`) and
 //!   `PostgresStore` (feature `postgres`) exist.
+//! - **Reports of leaked tokens** come to the routes of the module `leak::reports` (feature
+//!   `reports`).
 //! - **A program that sends a token** gets, holds and sends it by the module `client` (feature
 //!   `client`).
 //! - **Several nodes** give the builder a `Cache` (feature `cache`), which says how soon a
@@ -75,6 +77,7 @@
 //! - `keyring`: tokens from the keyring of the person's desktop; switches `client` on.
 //! - `leak`: leaked tokens: finds them in any bytes, keeps them out of logs, teaches other scanners to
 //!   find them.
+//! - `reports`: routes that receive reports of leaked tokens, for axum 0.8.
 //! - `testing`: the conformance suite for stores, and a manual clock.
 //!
 //! # What is kept through every release
@@ -155,7 +158,10 @@ pub use owner::{OwnerPolicy, OwnerRights};
 pub use usage::{Client, Usage};
 
 // What is known of a token: its record, and the checked types of the record's fields.
-pub use field::{FieldError, IdempotencyKey, Principal, Project, RevocationReason, TokenName};
+pub use field::{
+    FieldError, IdempotencyKey, LeakSource, LeakUrl, Principal, Project, RevocationReason,
+    TokenName,
+};
 pub use metadata::Metadata;
 pub use record::{Revocation, Rotation, Status, Successor, TokenRecord};
 pub use scope::{Scope, ScopeError, Scopes};
@@ -218,3 +224,8 @@ struct Scanners;
 #[cfg(all(doctest, feature = "reqwest"))]
 #[doc = include_str!("../docs/send-a-token.md")]
 struct SendAToken;
+
+/// And that in the guide about leaked tokens.
+#[cfg(all(doctest, feature = "reports", feature = "reqwest"))]
+#[doc = include_str!("../docs/leaked-tokens.md")]
+struct LeakedTokens;

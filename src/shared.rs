@@ -38,7 +38,7 @@ pub(crate) struct Shared<S> {
 pub(crate) const ROUNDS: u32 = 100;
 
 /// The error after [`ROUNDS`]: trying again later may help.
-pub(crate) fn contended() -> IssuerError {
+pub(crate) fn contended<E: From<StoreError>>() -> E {
     StoreError::new(StoreErrorKind::Unavailable, "the records changed again and again").into()
 }
 
@@ -217,7 +217,7 @@ impl<S: TokenStore> Shared<S> {
     /// and what is written is not. And it is news to this node, perhaps.
     ///
     /// `false` if the record has changed since.
-    async fn confirm(
+    pub(crate) async fn confirm(
         &self,
         record: &TokenRecord,
         mut unchanged: Vec<(TokenId, u32)>,

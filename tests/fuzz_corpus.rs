@@ -46,6 +46,11 @@ fn scopes() {
 }
 
 #[test]
+fn reports() {
+    replay("reports", fuzz::reports);
+}
+
+#[test]
 fn finder() {
     replay("finder", fuzz::leak::finder);
 }

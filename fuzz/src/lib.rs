@@ -5,6 +5,7 @@
 //! for plainness and share nothing with the crate.
 
 pub mod leak;
+mod reports;
 
 use std::sync::LazyLock;
 
@@ -12,6 +13,8 @@ use api_tokens::{
     Credentials, DigestMatch, Digester, Keyring, MasterKey, ParsedToken, Prefix, Scope, Scopes,
     TokenDigest, TokenFormatError, prefix,
 };
+
+pub use reports::reports;
 
 /// The values of the `Authorization` fields of one request, a line each; no bytes, no field.
 pub fn authorization(data: &[u8]) {

@@ -68,6 +68,14 @@ impl Finder {
         Self::build(prefixes.into_iter().collect(), vec![Encoding::Plain], false)
     }
 
+    /// The same, which also looks for tokens of this prefix.
+    #[must_use]
+    pub fn with_prefix(self, prefix: Prefix) -> Self {
+        let mut prefixes = self.inner.prefixes.clone();
+        prefixes.push(prefix);
+        Self::build(prefixes, self.inner.encodings.clone(), self.inner.keeps_tokens)
+    }
+
     /// The same, which also looks for tokens in this encoding.
     #[must_use]
     pub fn with_encoding(self, encoding: Encoding) -> Self {

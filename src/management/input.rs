@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::{MAX_BODY_KIB, problem::Problem};
-use crate::{FieldError, Scope, Scopes, TokenId};
+use crate::{FieldError, Scope, Scopes, TokenId, header};
 
 /// A set of named members, of which each is known.
 pub(super) trait Shape: DeserializeOwned {
@@ -82,8 +82,7 @@ pub(super) async fn form<State: Send + Sync>(
 
 fn has_media_type(headers: &HeaderMap, media_type: &str) -> bool {
     let value = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-    let essence = value.split(|byte| *byte == b';').next().unwrap_or_default();
-    essence.trim_ascii().eq_ignore_ascii_case(media_type.as_bytes())
+    header::has_media_type(value, media_type)
 }
 
 /// The parameters of the URL, each at most once.

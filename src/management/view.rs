@@ -293,7 +293,8 @@ struct EventView {
     /// The id of the token through which they did it, if it was not in person.
     through: Option<String>,
     /// What happened: `created`, `imported`, `rotated`, `rotation_finished`, `rotation_cancelled`,
-    /// `edited`, `disabled`, `enabled`, `revoked` or `reuse_detected`; later releases may have more.
+    /// `edited`, `disabled`, `enabled`, `revoked`, `reuse_detected` or `leak_reported`; later releases
+    /// may have more.
     kind: &'static str,
     /// More of it, depending on the kind.
     #[schema(value_type = Object)]

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    Change, Changes, Cursor, DoneBy, EditedField, Event, EventKind, KeyId, ListFilter, Metadata,
-    NumberedEvent, RefusalReason, Revocation, Rotation, Scopes, StoreError, Successor, TokenId,
-    TokenRecord, TokenStore, Usage, WriteBatch, prefix,
+    Change, Changes, Cursor, DoneBy, EditedField, Event, EventKind, KeyId, LeakSource, ListFilter,
+    Metadata, NumberedEvent, RefusalReason, Revocation, Rotation, Scopes, StoreError, Successor,
+    TokenId, TokenRecord, TokenStore, Usage, WriteBatch, prefix,
 };
 
 /// A record without anything optional; those of different numbers differ in id and time.
@@ -135,6 +135,7 @@ fn every_kind() -> Vec<EventKind> {
         | Kind::Enabled
         | Kind::Revoked { .. }
         | Kind::ReuseDetected
+        | Kind::LeakReported { .. }
         | Kind::BulkChanged { .. }
         | Kind::Pruned { .. }
         | Kind::KeyRetired { .. }
@@ -149,6 +150,8 @@ fn every_kind() -> Vec<EventKind> {
     // More than a floating point number holds.
     let count = 9_007_199_254_740_993;
     let reason = "left: \"bye\" \\ 'é' 🚀".parse().expect("a reason");
+    let source: LeakSource = "github: 'commit' \"漢字\"".parse().expect("a source");
+    let url = "https://example.com/?a='b'&c=\"é\"#🚀".parse().expect("a url");
     let mut kinds = vec![
         Kind::UsageLost { count },
         Kind::BackgroundResumed,
@@ -173,6 +176,8 @@ fn every_kind() -> Vec<EventKind> {
         Kind::Revoked { reason: None },
         Kind::Revoked { reason: Some(reason) },
         Kind::ReuseDetected,
+        Kind::LeakReported { source: source.clone(), url: None },
+        Kind::LeakReported { source, url: Some(url) },
         Kind::BulkChanged { count },
         Kind::Pruned { count: 0 },
         Kind::KeyRetired { key: None, abandoned: 1 },

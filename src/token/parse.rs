@@ -37,10 +37,10 @@ impl<'a> ParsedToken<'a> {
     /// # Ok::<_, TokenFormatError>(())
     /// ```
     pub fn parse(prefix: &Prefix, text: &'a [u8]) -> Result<Self, TokenFormatError> {
-        let prefix = prefix.as_bytes();
-        if text.len() != prefix.len().saturating_add(LEN_AFTER_PREFIX) {
+        if text.len() != Self::len(prefix) {
             return Err(TokenFormatError::Length);
         }
+        let prefix = prefix.as_bytes();
         let rest = text.strip_prefix(prefix).ok_or(TokenFormatError::Prefix)?;
         let rest = rest.strip_prefix(b"_").ok_or(TokenFormatError::Separator)?;
         // The length was checked, so the splits below always succeed.
@@ -58,6 +58,11 @@ impl<'a> ParsedToken<'a> {
             return Err(TokenFormatError::Checksum);
         }
         Ok(Self { id, secret })
+    }
+
+    /// The length of every token of this prefix, in bytes.
+    pub(crate) fn len(prefix: &Prefix) -> usize {
+        prefix.as_bytes().len().saturating_add(LEN_AFTER_PREFIX)
     }
 
     /// The public id that the token claims.

@@ -8,6 +8,7 @@
 //! - the library's own router is for people: create, list, edit, rotate, disable and revoke
 //!   tokens; `admin.rs` tells it who may do so, `sign_in.rs` lets them in, `sessions.rs` knows who
 //!   is, and `pages.rs` is what they see before
+//! - `reports.rs` is for whoever finds a token where it should not be
 //! - `health.rs` is for whatever starts and stops such processes
 //! - `log.rs` tells the operator why a request was refused
 //! - the rest has nothing to do with tokens
@@ -20,6 +21,7 @@ mod log;
 mod pages;
 mod private_files;
 mod problem;
+mod reports;
 mod sessions;
 mod setup;
 mod sign_in;
@@ -69,6 +71,11 @@ struct Arguments {
     /// people what to put into their assistants
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8790/mcp")]
     mcp: String,
+
+    /// The keys by which GitHub signs its reports of leaked tokens, in a file that somebody keeps up
+    /// to date. Without it, only those are heard who send what they found to `/reports/found`
+    #[arg(long, value_name = "FILE")]
+    github_keys: Option<PathBuf>,
 }
 
 /// Where tokens are managed.
@@ -123,6 +130,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         .merge(sign_in::routes(Arc::clone(&sign_in)))
         .merge(pages::routes(sign_in, Arc::clone(&sources)))
         .merge(api::routes(verifier, sources))
+        .merge(reports::routes(&issuer, arguments.github_keys))
         .nest(MANAGEMENT, management::router(issuer, admin))
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "There is nothing at this path"))
         .method_not_allowed_fallback(async || {

@@ -10,6 +10,7 @@ mod life;
 mod live_check;
 mod management;
 mod python;
+mod reports;
 mod schemathesis;
 mod several;
 mod shutdown;
