@@ -14,6 +14,9 @@ mod keyring;
 mod keys;
 mod migrate;
 mod output;
+mod prefixes;
+mod rules;
+mod scan;
 mod secret;
 mod store;
 mod table;
@@ -35,14 +38,18 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Scan(Box<scan::Arguments>),
     Token(token::Arguments),
     Keys(keys::Arguments),
     Migrate(migrate::Arguments),
+    Rules(rules::Arguments),
     Completions(completions::Arguments),
 }
 
 const EXAMPLES: &str = "\
 Examples:
+  api-tokens scan --prefix acme_live
+  api-tokens scan --prefix acme_live --git-history
   api-tokens keys new --to token.key
   api-tokens migrate --store sqlite:tokens.db
   api-tokens token new --store sqlite:tokens.db --key-file token.key \\
@@ -55,12 +62,18 @@ environment. Each command has its own --help.";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Done,
+    /// Tokens were found where none should be.
+    Found,
+    /// Something could not be looked at or asked.
+    Incomplete,
 }
 
 impl From<Outcome> for ExitCode {
     fn from(outcome: Outcome) -> Self {
         Self::from(match outcome {
             Outcome::Done => 0,
+            Outcome::Found => 1,
+            Outcome::Incomplete => 2,
         })
     }
 }
@@ -81,9 +94,11 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<Outcome, Failure> {
     match command {
+        Command::Scan(arguments) => scan::run(*arguments),
         Command::Token(arguments) => token::run(arguments),
         Command::Keys(arguments) => keys::run(arguments),
         Command::Migrate(arguments) => migrate::run(&arguments),
+        Command::Rules(arguments) => rules::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
     }
 }

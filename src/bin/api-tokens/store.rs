@@ -23,8 +23,8 @@ pub(crate) struct StoreArguments {
     /// The schema of the tables, in PostgreSQL
     #[arg(long, value_name = "NAME", default_value = "api_tokens")]
     schema: String,
-    /// A PEM file with the authorities that the certificate of PostgreSQL must be signed by
-    /// [default: those of the system]
+    /// A PEM file with the authorities that the certificate of PostgreSQL, or of the management API,
+    /// must be signed by [default: those of the system]
     #[arg(long, value_name = "FILE")]
     root_certificate: Option<PathBuf>,
 }
@@ -39,6 +39,10 @@ impl StoreArguments {
     /// Whether a store is named at all.
     pub(crate) fn is_given(&self) -> bool {
         self.store.is_some() || std::env::var_os(VARIABLE).is_some_and(|value| !value.is_empty())
+    }
+
+    pub(crate) fn root_certificate(&self) -> Option<&Path> {
+        self.root_certificate.as_deref()
     }
 
     pub(crate) async fn open(&self) -> Result<DynTokenStore, Failure> {
