@@ -73,6 +73,7 @@
 //! - `client`: the sending side: where a program gets its token from, and a tower layer that sends it.
 //! - `reqwest`: the same for clients of reqwest; switches `client` on.
 //! - `keyring`: tokens from the keyring of the person's desktop; switches `client` on.
+//! - `leak`: finds leaked tokens in any bytes, and replaces tokens in logs.
 //! - `testing`: the conformance suite for stores, and a manual clock.
 //!
 //! # What is kept through every release
@@ -105,6 +106,8 @@ mod id;
 mod import;
 mod issuer;
 mod keyring;
+#[cfg(feature = "leak")]
+pub mod leak;
 #[cfg(feature = "management")]
 pub mod management;
 #[cfg(any(feature = "management", feature = "mcp"))]

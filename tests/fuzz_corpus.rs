@@ -4,6 +4,8 @@
 
 use std::{fs, path::Path};
 
+use proptest::prelude::*;
+
 #[expect(unreachable_pub, reason = "public in the package of the fuzz targets")]
 #[path = "../fuzz/src/lib.rs"]
 mod fuzz;
@@ -41,4 +43,27 @@ fn digest() {
 #[test]
 fn scopes() {
     replay("scopes", fuzz::scopes);
+}
+
+#[test]
+fn finder() {
+    replay("finder", fuzz::leak::finder);
+}
+
+#[test]
+fn redactor() {
+    replay("redactor", fuzz::leak::redactor);
+}
+
+// Of what the two read as fragments of tokens, random bytes make texts that are worth a try.
+proptest! {
+    #[test]
+    fn finder_of_any_fragments(data in prop::collection::vec(any::<u8>(), 0..12)) {
+        fuzz::leak::finder(&data);
+    }
+
+    #[test]
+    fn redactor_of_any_fragments(data in prop::collection::vec(any::<u8>(), 0..12)) {
+        fuzz::leak::redactor(&data);
+    }
 }

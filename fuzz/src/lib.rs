@@ -4,6 +4,8 @@
 //! Each function takes any bytes and panics if a promise does not hold. The oracles are written
 //! for plainness and share nothing with the crate.
 
+pub mod leak;
+
 use std::sync::LazyLock;
 
 use api_tokens::{

@@ -25,7 +25,7 @@ pub(crate) const SECRET_LEN: usize = 39;
 /// What a token's text has after its prefix, in bytes.
 pub(crate) const LEN_AFTER_PREFIX: usize = 1 + TokenId::LEN + 1 + SECRET_LEN + base62::CHECKSUM_LEN;
 
-/// The plaintext of a new token: shown once, then forgotten.
+/// The plaintext of a token: a new one, to be shown once and forgotten, or one that leaked.
 ///
 /// The text lives in one heap allocation that was filled in place and is zeroized on drop.
 /// There is no `Display`, `Clone`, `PartialEq` or `Serialize`, and `Debug` prints only the id:
@@ -84,6 +84,12 @@ impl Token {
             *checksum = base62::checksum(before);
         }
         Ok(Self { text, id })
+    }
+
+    /// A token that was found somewhere, of which this is the whole text.
+    #[cfg(feature = "leak")]
+    pub(crate) fn from_text(id: TokenId, text: &[u8]) -> Self {
+        Self { text: SecretBox::new(text.into()), id }
     }
 
     /// The token's public id.

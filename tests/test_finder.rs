@@ -1,0 +1,218 @@
+//! Finds tokens in whatever they ended up in, and never tells them.
+
+use api_tokens::{
+    Prefix, Token,
+    leak::{Encoding, Finder, Fingerprint, Found},
+    prefix,
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use rand::{SeedableRng, rngs::ChaCha20Rng};
+
+const LIVE: Prefix = prefix!("acme_live");
+const TOKEN: &str = "acme_live_Ky9Pf34qY6Nb3wWD_25RQ4F5ZR3qa7yEeeby3abP3E2Zs8IQ9Y7aJZqh1H1ztQ";
+
+fn finder() -> Finder {
+    Finder::new([LIVE]).with_all_encodings()
+}
+
+fn places(found: &[Found]) -> Vec<(Encoding, u64, u64)> {
+    found.iter().map(|found| (found.encoding, found.range.start, found.range.end)).collect()
+}
+
+#[track_caller]
+fn assert_found_at(bytes: &[u8], encoding: Encoding, start: u64, end: u64) {
+    assert_eq!(places(&finder().find(bytes)), [(encoding, start, end)], "{}", bytes.escape_ascii());
+    // By no other switch than its own.
+    for other in Encoding::ALL {
+        let found = Finder::new([LIVE]).with_encoding(other).find(bytes);
+        assert_eq!(!found.is_empty(), other == encoding || encoding == Encoding::Plain, "{other}");
+    }
+}
+
+#[test]
+fn tells_which_and_where() {
+    let text = format!("one\ntwo ä {TOKEN}\n");
+    let found = finder().find(text.as_bytes());
+    let [found] = &found[..] else { panic!("{found:?}") };
+    assert_eq!(found.prefix, LIVE);
+    assert_eq!(found.id.as_str(), "Ky9Pf34qY6Nb3wWD");
+    assert_eq!((found.line, found.column), (2, 7));
+    assert_eq!(found.range, 11..83);
+    assert_eq!(
+        found.fingerprint.to_string(),
+        "72aa0ca8d70b5d31c49f61c3d46b195ae87dbfc086389a3e2a6592dab9b36ac2"
+    );
+    assert_eq!(found.fingerprint.to_string().parse(), Ok(found.fingerprint));
+    assert!(found.token().is_none());
+}
+
+#[test]
+fn the_token_is_kept_only_if_asked_for() {
+    let found = finder().keep_tokens().find(TOKEN.as_bytes());
+    assert_eq!(found[0].token().map(Token::expose_secret), Some(TOKEN));
+    for found in [&found, &finder().find(TOKEN.as_bytes())] {
+        let text = format!("{found:?}");
+        assert!(text.contains("Ky9Pf34qY6Nb3wWD"), "{text}");
+        assert!(!text.contains("25RQ4F5ZR3qa7"), "{text}");
+    }
+}
+
+#[test]
+fn no_border_is_needed() {
+    for (before, after) in
+        [("", ""), ("x", "y"), ("_", "_"), ("\\n", "\\n"), ("%3D", "%3D"), ("9", "9")]
+    {
+        let text = format!("{before}{TOKEN}{after}");
+        let start = before.len() as u64;
+        assert_found_at(text.as_bytes(), Encoding::Plain, start, start + 72);
+    }
+}
+
+#[test]
+fn one_wrong_character_is_not_found() {
+    for at in 0..TOKEN.len() {
+        let mut bytes = TOKEN.as_bytes().to_vec();
+        bytes[at] = if bytes[at] == b'x' { b'y' } else { b'x' };
+        assert_eq!(places(&finder().find(&bytes)), []);
+    }
+    assert_eq!(places(&finder().find(&TOKEN.as_bytes()[..71])), []);
+}
+
+#[test]
+fn utf16_of_both_orders_at_both_alignments() {
+    let little: Vec<u8> = TOKEN.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let big: Vec<u8> = TOKEN.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    for before in [&b""[..], b"x", b"\xff\xfe", b"abc"] {
+        let start = before.len() as u64;
+        assert_found_at(&[before, &little].concat(), Encoding::Utf16, start, start + 144);
+        assert_found_at(&[before, &big].concat(), Encoding::Utf16, start, start + 144);
+    }
+    let line: Vec<u8> = format!("a\nb={TOKEN}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let found = finder().find(&line);
+    assert_eq!((found[0].line, found[0].column), (2, 3));
+}
+
+#[test]
+fn percent_encoding_of_some_or_all_characters() {
+    for text in [TOKEN.replacen('_', "%5F", 1), TOKEN.replace('_', "%5f"), percent(TOKEN)] {
+        let line = format!("q=a%20{text}%20b");
+        assert_found_at(line.as_bytes(), Encoding::Percent, 6, 6 + text.len() as u64);
+    }
+    // The last character alone.
+    let text = format!("{}%51", &TOKEN[..71]);
+    assert_found_at(text.as_bytes(), Encoding::Percent, 0, 74);
+}
+
+fn percent(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+#[test]
+fn json_escapes_of_some_or_all_characters() {
+    let all: String = TOKEN.bytes().map(|byte| format!("\\u00{byte:02x}")).collect();
+    let upper: String = TOKEN.bytes().map(|byte| format!("\\u00{byte:02X}")).collect();
+    for text in [TOKEN.replacen('_', "\\u005f", 1), TOKEN.replace('_', "\\u005F"), all, upper] {
+        let line = format!("\\u0020{text}\\u0020");
+        assert_found_at(line.as_bytes(), Encoding::Json, 6, 6 + text.len() as u64);
+    }
+}
+
+#[test]
+fn hexadecimal_digits_at_both_alignments() {
+    let lower: String = TOKEN.bytes().map(|byte| format!("{byte:02x}")).collect();
+    for text in [lower.to_uppercase(), lower] {
+        for before in ["", "0", "0x", "abc"] {
+            let line = format!("{before}{text}00");
+            let start = before.len() as u64;
+            assert_found_at(line.as_bytes(), Encoding::Hex, start, start + 144);
+        }
+    }
+}
+
+#[test]
+fn base64_at_every_alignment() {
+    for before in 0..9 {
+        for after in ["", "x", "xy", "\u{ff}\u{ff}\u{ff}", "???"] {
+            let text = format!("{}{TOKEN}{after}", &"user:pass\u{ff}"[..before]);
+            for engine in [&STANDARD, &base64::engine::general_purpose::URL_SAFE_NO_PAD] {
+                let line = format!("Basic {}", engine.encode(&text));
+                let start = 6 + (before * 8 / 6) as u64;
+                let end = 6 + ((before + 72) * 8).div_ceil(6) as u64;
+                assert_found_at(line.as_bytes(), Encoding::Base64, start, end);
+            }
+        }
+    }
+}
+
+#[test]
+fn base64_in_wrapped_and_indented_lines() {
+    for width in [16, 64, 76] {
+        for separator in ["\n", "\r\n", "\n    ", "\n\t"] {
+            for before in 0..80 {
+                let text =
+                    format!("{}{TOKEN}-and-more-of-the-same-text-after-it", "x".repeat(before));
+                let encoded = STANDARD.encode(text);
+                let lines: Vec<&str> = encoded
+                    .as_bytes()
+                    .chunks(width)
+                    .map(|line| std::str::from_utf8(line).unwrap())
+                    .collect();
+                let found = finder().find(lines.join(separator).as_bytes());
+                assert_eq!(found.len(), 1, "width {width}, {separator:?}, {before} before");
+                assert_eq!(found[0].encoding, Encoding::Base64);
+            }
+        }
+    }
+}
+
+#[test]
+fn several_prefixes_of_which_one_begins_another() {
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    let prefixes = [prefix!("acme"), LIVE, prefix!("acme_live_2"), prefix!("live"), prefix!("a")];
+    for encoding in Encoding::ALL {
+        let finder = Finder::new(prefixes).with_encoding(encoding);
+        for prefix in prefixes {
+            let token = Token::generate(&prefix, &mut rng).unwrap();
+            let found = finder.find(token.expose_secret().as_bytes());
+            assert_eq!(found.len(), 1);
+            assert_eq!((found[0].prefix, found[0].id), (prefix, token.id()));
+        }
+    }
+}
+
+#[test]
+fn more_prefixes_than_vector_instructions_take() {
+    let mut rng = ChaCha20Rng::seed_from_u64(2);
+    let prefixes: Vec<Prefix> =
+        (0..200).map(|number| Prefix::new(&format!("product{number}")).unwrap()).collect();
+    let finder = Finder::new(prefixes.clone()).with_all_encodings();
+    for prefix in prefixes {
+        let token = Token::generate(&prefix, &mut rng).unwrap();
+        let text = format!("{} {}", token.expose_secret(), STANDARD.encode(token.expose_secret()));
+        assert_eq!(finder.find(text.as_bytes()).len(), 2, "{prefix}");
+    }
+}
+
+#[test]
+fn without_a_prefix_nothing_is_found() {
+    assert!(Finder::new([]).with_all_encodings().find(TOKEN.as_bytes()).is_empty());
+}
+
+#[test]
+fn a_fingerprint_has_64_digits_in_lower_case() {
+    let good = "0123456789abcdef".repeat(4);
+    assert_eq!(good.parse::<Fingerprint>().unwrap().to_string(), good);
+    for bad in
+        [&good[1..], &good.to_uppercase(), &good.replace('0', "g"), &good.replace("01", "+1"), ""]
+    {
+        assert!(bad.parse::<Fingerprint>().is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn encodings_have_names() {
+    for encoding in Encoding::ALL {
+        assert_eq!(encoding.to_string().parse(), Ok(encoding));
+    }
+    assert!("Plain".parse::<Encoding>().is_err());
+}
