@@ -4,7 +4,7 @@
 //! random texts of the right shape, about 18 would be taken for a token, and none of those would be
 //! accepted. What it reports says where a token is and which one, never the token itself, unless it
 //! was asked to [keep](Finder::keep_tokens) them. A [`Redactor`] replaces tokens in what is written
-//! through it.
+//! through it. [`Rules`] are what the scanners that others run must know.
 //!
 //! ```
 //! use api_tokens::{leak::Finder, prefix};
@@ -25,10 +25,12 @@ mod found;
 mod needles;
 mod position;
 mod redactor;
+mod rules;
 mod scan;
 
 pub use encoding::{Encoding, EncodingError};
 pub use finder::Finder;
 pub use found::{Fingerprint, FingerprintError, Found};
 pub use redactor::Redactor;
+pub use rules::{RuleFile, Rules, RulesError, Scanner, ScannerError};
 pub use scan::Scan;

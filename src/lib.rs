@@ -73,8 +73,11 @@
 //! - `client`: the sending side: where a program gets its token from, and a tower layer that sends it.
 //! - `reqwest`: the same for clients of reqwest; switches `client` on.
 //! - `keyring`: tokens from the keyring of the person's desktop; switches `client` on.
-//! - `leak`: finds leaked tokens in any bytes, and replaces tokens in logs.
+//! - `leak`: finds leaked tokens in any bytes, replaces tokens in logs, and writes rule files for the
+//!   scanners that others run.
 //! - `testing`: the conformance suite for stores, and a manual clock.
+//! - `cli`: the command `api-tokens`, and nothing in the library; switches `leak`, `postgres` and
+//!   `sqlite` on.
 //!
 //! # What is kept through every release
 //!

@@ -1,5 +1,6 @@
 //! The command `api-tokens`: finds leaked tokens in files and in the history of git, and manages
 //! the tokens and keys of a store.
+#![expect(clippy::doc_markdown, reason = "these comments are the help, which is shown as it is")]
 #![cfg_attr(
     not(test),
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
@@ -94,7 +95,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<Outcome, Failure> {
     match command {
-        Command::Scan(arguments) => scan::run(*arguments),
+        Command::Scan(arguments) => scan::run(&arguments),
         Command::Token(arguments) => token::run(arguments),
         Command::Keys(arguments) => keys::run(arguments),
         Command::Migrate(arguments) => migrate::run(&arguments),

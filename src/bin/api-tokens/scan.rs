@@ -136,10 +136,10 @@ impl Source {
     }
 }
 
-pub(crate) fn run(arguments: Arguments) -> Result<Outcome, Failure> {
+pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let asks = arguments.check.asks();
     let service = arguments.check.service()?;
-    let finder = finder(&arguments, asks)?;
+    let finder = finder(arguments, asks)?;
     let known = match &arguments.baseline.baseline {
         Some(path) => Baseline::read(path, arguments.baseline.write_baseline)?,
         None => Baseline::default(),
@@ -147,7 +147,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Outcome, Failure> {
     let source = arguments.source();
     let progress = Progress::new(source.pieces());
     let collector = Collector::new(finder, &progress);
-    look(source, &arguments, &collector)?;
+    look(source, arguments, &collector)?;
     let mut collected = collector.finish();
     let looked_at = progress.finish(source.pieces());
     collected.findings.retain(|finding| !known.contains(finding.fingerprint));

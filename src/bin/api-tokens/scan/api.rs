@@ -174,17 +174,7 @@ fn check(base: &str) -> Result<bool, Failure> {
 }
 
 fn tls(root_certificate: Option<&Path>) -> Result<TlsConfig, Failure> {
-    let roots = match root_certificate {
-        Some(path) => from_file(path)?,
-        None => {
-            let native = rustls_native_certs::load_native_certs();
-            native
-                .certs
-                .iter()
-                .map(|certificate| Certificate::from_der(certificate).to_owned())
-                .collect()
-        }
-    };
+    let roots = root_certificate.map_or_else(|| Ok(of_system()), from_file)?;
     if roots.is_empty() {
         return Err(Failure::new(
             "there are no certificates of authorities on this system: add --root-certificate FILE",
@@ -194,6 +184,11 @@ fn tls(root_certificate: Option<&Path>) -> Result<TlsConfig, Failure> {
         .root_certs(RootCerts::new_with_certs(&roots))
         .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .build())
+}
+
+fn of_system() -> Vec<Certificate<'static>> {
+    let native = rustls_native_certs::load_native_certs();
+    native.certs.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect()
 }
 
 fn from_file(path: &Path) -> Result<Vec<Certificate<'static>>, Failure> {

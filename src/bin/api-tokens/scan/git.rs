@@ -67,16 +67,19 @@ impl Repository {
         &self,
         each: impl FnMut(Object<'_>) -> io::Result<()>,
     ) -> Result<(), Failure> {
-        let mut revisions = self.start(
+        let mut revisions = start(
             self.command(&["rev-list", "--objects", "--no-object-names", "--all"])
                 .stdin(Stdio::null()),
         )?;
         let ids = revisions.stdout.take().ok_or_else(no_pipe)?;
         let check = "--batch-check=%(objectname) %(objecttype)";
         let mut types =
-            self.start(self.command(&["cat-file", "--buffer", check]).stdin(Stdio::from(ids)))?;
+            start(self.command(&["cat-file", "--buffer", check]).stdin(Stdio::from(ids)))?;
         let typed = BufReader::new(types.stdout.take().ok_or_else(no_pipe)?);
-        self.read_objects(typed.lines().map_while(Result::ok).filter_map(wanted_id), each)?;
+        self.read_objects(
+            typed.lines().map_while(Result::ok).filter_map(|line| wanted_id(&line)),
+            each,
+        )?;
         finish(revisions, "rev-list")?;
         finish(types, "cat-file")
     }
@@ -118,7 +121,7 @@ impl Repository {
     ///
     /// Walks the whole history once, however many they are.
     pub(super) fn origins(&self, wanted: &HashSet<String>) -> Result<Origins, Failure> {
-        let mut log = self.start(
+        let mut log = start(
             self.command(&[
                 "log",
                 "--all",
@@ -178,7 +181,7 @@ impl Repository {
         mut each: impl FnMut(Object<'_>) -> io::Result<()>,
     ) -> Result<(), Failure> {
         let mut batch =
-            self.start(self.command(&["cat-file", "--batch", "--buffer"]).stdin(Stdio::piped()))?;
+            start(self.command(&["cat-file", "--batch", "--buffer"]).stdin(Stdio::piped()))?;
         let input = batch.stdin.take().ok_or_else(no_pipe)?;
         let mut output =
             BufReader::with_capacity(128 * 1024, batch.stdout.take().ok_or_else(no_pipe)?);
@@ -218,7 +221,7 @@ impl Repository {
     }
 
     fn output(&self, arguments: &[&str]) -> Result<Vec<u8>, Failure> {
-        let mut child = self.start(self.command(arguments).stdin(Stdio::null()))?;
+        let mut child = start(self.command(arguments).stdin(Stdio::null()))?;
         let mut output = Vec::new();
         let mut stdout = child.stdout.take().ok_or_else(no_pipe)?;
         stdout.read_to_end(&mut output).map_err(|error| {
@@ -243,15 +246,15 @@ impl Repository {
             .env("GIT_OPTIONAL_LOCKS", "0");
         command
     }
+}
 
-    fn start(&self, command: &mut Command) -> Result<Child, Failure> {
-        command.spawn().map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => {
-                Failure::new("this needs git, and there is no program of that name")
-            }
-            _ => Failure::new(format!("cannot start git: {}", reason(&error))),
-        })
-    }
+fn start(command: &mut Command) -> Result<Child, Failure> {
+    command.spawn().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            Failure::new("this needs git, and there is no program of that name")
+        }
+        _ => Failure::new(format!("cannot start git: {}", reason(&error))),
+    })
 }
 
 impl ObjectKind {
@@ -266,7 +269,7 @@ impl ObjectKind {
 }
 
 /// Of a line with id and type.
-fn wanted_id(line: String) -> Option<String> {
+fn wanted_id(line: &str) -> Option<String> {
     let (id, kind) = line.split_once(' ')?;
     ObjectKind::of(kind).map(|_| id.to_owned())
 }

@@ -113,7 +113,8 @@ fn after_header(mut found: Vec<Found>, text: &[u8]) -> Vec<Found> {
     }
     let end = text.windows(2).position(|pair| pair == b"\n\n").unwrap_or_default();
     let header = text.get(..end).unwrap_or_default();
-    let lines = header.iter().filter(|byte| **byte == b'\n').count() as u64 + 2;
+    // The lines of the header but its last have an end, and then there are two ends.
+    let lines = header.split(|byte| *byte == b'\n').count() as u64 + 1;
     for found in &mut found {
         found.line = found.line.checked_sub(lines).filter(|line| *line > 0).unwrap_or(found.line);
     }

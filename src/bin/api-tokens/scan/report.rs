@@ -63,7 +63,7 @@ fn short(text: &str) -> &str {
 
 /// A JSON object for each place.
 #[derive(Serialize)]
-struct Line<'a> {
+struct Told<'a> {
     within: Within,
     /// What is no UTF-8 in it is written as `\xff`.
     path: Option<String>,
@@ -84,12 +84,12 @@ struct Line<'a> {
 }
 
 pub(super) fn json(findings: &[Finding]) -> Result<String, Failure> {
-    findings.iter().map(|finding| json_line(&line(finding))).collect()
+    findings.iter().map(|finding| json_line(&told(finding))).collect()
 }
 
-fn line(finding: &Finding) -> Line<'_> {
+fn told(finding: &Finding) -> Told<'_> {
     let commit = finding.place.commit.as_ref();
-    Line {
+    Told {
         within: finding.place.within,
         path: finding.place.path.as_ref().map(|_| shown(&finding.path)),
         line: finding.line,
