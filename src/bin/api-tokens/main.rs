@@ -119,3 +119,15 @@ fn refuse(error: &clap::Error) -> ExitCode {
     }
     ExitCode::from(if error.use_stderr() { 2 } else { 0 })
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_of_all_commands_are_in_order() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -21,7 +21,7 @@ use std::{
 use api_tokens::leak::{Encoding, Finder, Fingerprint};
 use clap::{Args, ValueEnum};
 
-use self::{baseline::Baseline, finding::Collector, progress::Progress};
+use self::{baseline::Baseline, check::CheckArguments, finding::Collector, progress::Progress};
 use crate::{
     Outcome,
     failure::Failure,
@@ -62,7 +62,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     baseline: BaselineArguments,
     #[command(flatten)]
-    check: check::Arguments,
+    check: CheckArguments,
 }
 
 #[derive(Debug, Args)]
@@ -125,13 +125,13 @@ enum Source {
 }
 
 impl Source {
-    /// What it is counted in.
-    fn pieces(self) -> &'static str {
+    /// What it is counted in: one, and several.
+    fn pieces(self) -> [&'static str; 2] {
         match self {
-            Self::Tree => "files",
-            Self::Stdin => "stream",
-            Self::History => "objects of git",
-            Self::Index => "staged files",
+            Self::Tree => ["file", "files"],
+            Self::Stdin => ["stream", "streams"],
+            Self::History => ["object of git", "objects of git"],
+            Self::Index => ["staged file", "staged files"],
         }
     }
 }
@@ -149,7 +149,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let collector = Collector::new(finder, &progress);
     look(source, arguments, &collector)?;
     let mut collected = collector.finish();
-    let looked_at = progress.finish(source.pieces());
+    let looked_at = progress.finish();
     collected.findings.retain(|finding| !known.contains(finding.fingerprint));
     collected.findings.sort_unstable_by(finding::order);
     if let Some(service) = service {
@@ -164,11 +164,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         && arguments.baseline.write_baseline
     {
         let added = known.write(path, &mut collected.findings, asks)?;
-        tell(&format!(
-            "{} {added} to {}.\n",
-            plural(added, "token was added", "tokens were added"),
-            path.display()
-        ));
+        let tokens = plural(added, "token was", "tokens were");
+        tell(&format!("{added} {tokens} added to {}.\n", path.display()));
     }
     print(&match arguments.format {
         Format::Text => report::text(&collected.findings),

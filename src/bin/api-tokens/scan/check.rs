@@ -14,7 +14,7 @@ use crate::{
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Whether tokens are live")]
-pub(super) struct Arguments {
+pub(super) struct CheckArguments {
     /// Ask which of the tokens that were found are live: the store with --store and its key, or the
     /// management API with --api
     #[arg(long)]
@@ -102,7 +102,7 @@ impl Verdict {
     }
 }
 
-impl Arguments {
+impl CheckArguments {
     /// Whether the tokens themselves are needed.
     pub(super) fn asks(&self) -> bool {
         self.check || self.revoke

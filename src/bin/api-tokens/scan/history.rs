@@ -136,7 +136,7 @@ fn place(hit: &Hit, origins: &Origins) -> Place {
             commit: Some(origins.of_commits.get(&hit.id).cloned().unwrap_or_else(unknown)),
         },
         ObjectKind::Tag => {
-            Place { path: hit.name.clone(), within: Within::TagMessage, commit: Some(unknown()) }
+            Place { path: hit.name.clone(), within: Within::TagMessage, commit: None }
         }
         ObjectKind::Blob => match origins.of_blobs.get(&hit.id) {
             Some(Origin { path, commit }) => Place {
@@ -145,7 +145,9 @@ fn place(hit: &Hit, origins: &Origins) -> Place {
                 commit: Some(commit.clone()),
             },
             // A tag may point to a file that no commit has.
-            None => Place { path: None, within: Within::History, commit: Some(unknown()) },
+            None => {
+                Place { path: Some(hit.id.clone().into()), within: Within::Object, commit: None }
+            }
         },
     }
 }

@@ -25,6 +25,8 @@ pub(super) enum Within {
     History,
     CommitMessage,
     TagMessage,
+    /// A file that no commit has, under its id.
+    Object,
     /// What `git notes` keeps.
     Note,
 }

@@ -17,16 +17,17 @@ pub(super) struct Progress {
     bar: ProgressBar,
 }
 
-#[derive(Default)]
 struct Counts {
+    names: [&'static str; 2],
     pieces: AtomicU64,
     bytes: AtomicU64,
 }
 
 impl Progress {
-    /// `pieces` is what they are called, such as `files`.
-    pub(super) fn new(pieces: &'static str) -> Self {
-        let counts = Arc::new(Counts::default());
+    /// `pieces` is what they are called, one and several.
+    pub(super) fn new(pieces: [&'static str; 2]) -> Self {
+        let counts =
+            Arc::new(Counts { pieces: AtomicU64::new(0), bytes: AtomicU64::new(0), names: pieces });
         if !stderr().is_terminal() {
             return Self { counts, bar: ProgressBar::hidden() };
         }
@@ -38,7 +39,7 @@ impl Progress {
             .with_key(
                 "counts",
                 move |_: &indicatif::ProgressState, out: &mut dyn core::fmt::Write| {
-                    let _ = out.write_str(&shown.describe(pieces));
+                    let _ = out.write_str(&shown.describe());
                 },
             );
         bar.set_style(style);
@@ -57,15 +58,18 @@ impl Progress {
     }
 
     /// Takes the bar away, and says what was looked at.
-    pub(super) fn finish(&self, pieces: &str) -> String {
+    pub(super) fn finish(&self) -> String {
         self.bar.finish_and_clear();
-        self.counts.describe(pieces)
+        self.counts.describe()
     }
 }
 
 impl Counts {
-    fn describe(&self, pieces: &str) -> String {
-        let count = HumanCount(self.pieces.load(Ordering::Relaxed));
+    fn describe(&self) -> String {
+        let count = self.pieces.load(Ordering::Relaxed);
+        let [one, several] = self.names;
+        let pieces = if count == 1 { one } else { several };
+        let count = HumanCount(count);
         let bytes = HumanBytes(self.bytes.load(Ordering::Relaxed));
         format!("{count} {pieces}, {bytes}")
     }

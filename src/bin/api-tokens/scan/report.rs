@@ -49,9 +49,9 @@ pub(super) fn place(finding: &Finding) -> String {
         Within::File | Within::Index => format!("{path}:{line}:{column}"),
         Within::FileName => format!("{path}: in the name"),
         Within::Stdin => format!("stdin:{line}:{column}"),
-        Within::History if date.is_empty() => format!("object {commit}:{line}:{column}"),
         Within::History => format!("commit {commit} of {date}, {path}:{line}:{column}"),
         Within::CommitMessage => format!("commit {commit} of {date}, message:{line}:{column}"),
+        Within::Object => format!("object {}:{line}:{column}", short(&path)),
         Within::TagMessage => format!("tag {path}, message:{line}:{column}"),
         Within::Note => format!("commit {commit} of {date}, note on {path}:{line}:{column}"),
     }

@@ -87,7 +87,7 @@ fn artifact(finding: &Finding) -> String {
         Within::CommitMessage => format!("commit/{commit}"),
         Within::TagMessage => format!("tag/{}", uri(&finding.path)),
         Within::Note => format!("note/{}", uri(&finding.path)),
-        Within::History if finding.path.is_empty() => format!("object/{commit}"),
+        Within::Object => format!("object/{}", uri(&finding.path)),
         Within::File | Within::FileName | Within::Index | Within::History => uri(&finding.path),
     }
 }
