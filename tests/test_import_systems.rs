@@ -2,16 +2,14 @@
 //! what the formats expect. `tests/data/imported` has what they stored once.
 
 mod import_support;
+mod packages_support;
 mod util;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, path::PathBuf, process::Command};
 
 use api_tokens::ImportError;
 use import_support::{System, tokens};
+use packages_support::{node_packages, output, succeed, virtual_environment};
 use serde_json::Value;
 use util::or_skip;
 
@@ -46,7 +44,7 @@ const NODE: [&str; 6] = [
 
 #[test]
 fn django_packages() {
-    let Some(python) = or_skip("django packages", virtual_environment("django", &DJANGO)) else {
+    let Some(python) = or_skip("django packages", python_with("django", &DJANGO)) else {
         return;
     };
     for name in ["rest_framework_api_key", "knox"] {
@@ -56,7 +54,7 @@ fn django_packages() {
 
 #[test]
 fn earlier_django_packages() {
-    let python = virtual_environment("django-earlier", &DJANGO_EARLIER);
+    let python = python_with("django-earlier", &DJANGO_EARLIER);
     let Some(python) = or_skip("earlier django packages", python) else { return };
     let keys = |name| run(Command::new(&python).args(["-W", "ignore", "-c", DJANGO_KEYS, name]));
     System::new("knox_4").check(&keys("knox"));
@@ -70,7 +68,7 @@ fn earlier_django_packages() {
 
 #[test]
 fn better_auth() {
-    let Some(script) = or_skip("better-auth", node_package("better-auth", &NODE)) else { return };
+    let Some(script) = or_skip("better-auth", node_with("better-auth", &NODE)) else { return };
     System::new("better_auth").check(&run(Command::new("node").arg(script)));
 }
 
@@ -86,53 +84,16 @@ fn python_hashes() {
     }
 }
 
-/// A virtual environment of its own, kept for the next time.
-fn virtual_environment(name: &str, packages: &[&str]) -> Result<PathBuf, String> {
-    let directory = installed(name, "python3", packages, |directory| {
-        let python = directory.join("bin/python3");
-        succeed(Command::new("python3").args(["-m", "venv"]).arg(directory))?;
-        succeed(Command::new(python).args(["-m", "pip", "install", "--quiet"]).args(packages))
-    })?;
-    Ok(directory.join("bin/python3"))
+/// The interpreter of a virtual environment with the packages.
+fn python_with(name: &str, packages: &[&str]) -> Result<PathBuf, String> {
+    Ok(virtual_environment(name, packages)?.join("bin/python3"))
 }
 
 /// The script, beside the packages it imports.
-fn node_package(name: &str, packages: &[&str]) -> Result<PathBuf, String> {
-    let directory = installed(name, "node", packages, |directory| {
-        fs::create_dir_all(directory).map_err(|error| error.to_string())?;
-        fs::write(directory.join("package.json"), "{}").map_err(|error| error.to_string())?;
-        let options = ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--save-exact"];
-        succeed(Command::new("npm").current_dir(directory).args(options).args(packages))
-    })?;
-    let script = directory.join("keys.mjs");
+fn node_with(name: &str, packages: &[&str]) -> Result<PathBuf, String> {
+    let script = node_packages(name, packages)?.join("keys.mjs");
     fs::write(&script, BETTER_AUTH).map_err(|error| error.to_string())?;
     Ok(script)
-}
-
-/// A directory that `install` filled with these packages for this version of a program, now or
-/// earlier.
-fn installed(
-    name: &str,
-    program: &str,
-    packages: &[&str],
-    install: impl FnOnce(&Path) -> Result<(), String>,
-) -> Result<PathBuf, String> {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("import").join(name);
-    let version = output(Command::new(program).arg("--version"))?;
-    let list = format!("{}{}", String::from_utf8_lossy(&version), packages.join("\n"));
-    // Written last, so that an installation that was cut short is made again.
-    let finished = directory.join("finished");
-    if fs::read_to_string(&finished).is_ok_and(|finished| finished == list) {
-        return Ok(directory);
-    }
-    let _absent = fs::remove_dir_all(&directory);
-    install(&directory)?;
-    fs::write(&finished, list).map_err(|error| error.to_string())?;
-    Ok(directory)
-}
-
-fn succeed(command: &mut Command) -> Result<(), String> {
-    output(command).map(drop)
 }
 
 /// What a script that must not fail printed.
@@ -140,17 +101,4 @@ fn succeed(command: &mut Command) -> Result<(), String> {
 fn run(command: &mut Command) -> Value {
     let printed = output(command).unwrap_or_else(|problem| panic!("{problem}"));
     serde_json::from_slice(&printed).unwrap()
-}
-
-fn output(command: &mut Command) -> Result<Vec<u8>, String> {
-    match command.output() {
-        Ok(output) if output.status.success() => Ok(output.stdout),
-        Ok(output) => Err(format!(
-            "{}: {}{}",
-            command.get_program().display(),
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        )),
-        Err(error) => Err(format!("{}: {error}", command.get_program().display())),
-    }
 }

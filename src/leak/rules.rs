@@ -164,7 +164,7 @@ enum RulesErrorKind {
     LiveCheck(LiveCheckProblem),
 }
 
-/// What every line of a generated file's head says.
+/// How every file begins that has comments.
 const HEAD: &str = "Written by api-tokens; write it anew instead of editing it.";
 
 /// The regular expression of a prefix's tokens, in the syntax that all scanners share: no group, no
@@ -180,13 +180,9 @@ fn dashed(prefix: Prefix) -> String {
     prefix.as_str().replace('_', "-")
 }
 
-/// Comment lines of the file formats where a comment begins with `#`.
-fn write_comment(out: &mut String, lines: &[&str]) -> fmt::Result {
-    writeln!(out, "# {HEAD}")?;
-    for line in lines {
-        writeln!(out, "# {line}")?;
-    }
-    writeln!(out)
+/// The head of a file in which comments begin with `#`, with the command that it is for.
+fn write_comment(out: &mut String, command: &str) -> fmt::Result {
+    writeln!(out, "# {HEAD}\n# {command}\n")
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::{Prefix, token::base62::CHECKSUM_LEN};
 /// A token may begin within what only looks like one, so the search goes on right behind the start
 /// of the latter.
 pub(super) fn write(rules: &Rules, out: &mut String) -> fmt::Result {
-    write_comment(out, &["detect-secrets scan --plugin detect_secrets_plugin.py PATH"])?;
+    write_comment(out, "detect-secrets scan --plugin detect_secrets_plugin.py PATH")?;
     write!(
         out,
         r#"import re

@@ -3,51 +3,53 @@
 use core::fmt::{self, Write};
 
 use super::{Rules, dashed, live_check::LiveCheck, pattern, quote::Quoted, write_comment};
-use crate::token;
+use crate::{
+    Prefix,
+    token::{self, base62::CHECKSUM_LEN},
+};
 
 pub(super) fn write(rules: &Rules, out: &mut String) -> fmt::Result {
-    write_comment(out, &["kingfisher scan --rules-path kingfisher.yml PATH"])?;
+    write_comment(out, "kingfisher scan --rules-path kingfisher.yml PATH")?;
     writeln!(out, "rules:")?;
     for prefix in rules.prefixes() {
-        let title = rules.title(prefix);
-        writeln!(out, "  - name: {}", Quoted(&title))?;
-        writeln!(out, "    id: custom.{}.token", dashed(prefix))?;
-        // The group is what it reports, and the value of TOKEN.
-        writeln!(out, "    pattern: '({})'", pattern(prefix))?;
-        writeln!(out, "    confidence: high")?;
-        // The checksum decides, and nothing else.
-        writeln!(out, "    min_entropy: 0.0")?;
-        write_checksum(out, prefix.as_bytes().len())?;
+        write_rule(rules, prefix, out)?;
         if let Some(check) = &rules.live_check {
-            write_live_check(out, check)?;
+            write_request(out, check, "validation", "GET")?;
+            write_request(out, check, "revocation", "DELETE")?;
         }
     }
     Ok(())
 }
 
-/// Over all that comes before it, as [`token::base62::checksum`] is.
-fn write_checksum(out: &mut String, prefix_len: usize) -> fmt::Result {
-    let checksum = token::base62::CHECKSUM_LEN;
-    let before = prefix_len.saturating_add(token::LEN_AFTER_PREFIX).saturating_sub(checksum);
+/// The group of the pattern is what is reported, and the value of `TOKEN`. The checksum is over all
+/// that comes before it, and it alone decides: the entropy of a text says less.
+fn write_rule(rules: &Rules, prefix: Prefix, out: &mut String) -> fmt::Result {
+    let len = prefix.as_bytes().len().saturating_add(token::LEN_AFTER_PREFIX);
     writeln!(
         out,
-        "    pattern_requirements:
+        "  - name: {title}
+    id: custom.{id}.token
+    pattern: '({pattern})'
+    confidence: high
+    min_entropy: 0.0
+    pattern_requirements:
       checksum:
         actual:
-          template: '{{{{ MATCH | suffix: {checksum} }}}}'
-        expected: '{{{{ MATCH | prefix: {before} | crc32 | base62: {checksum} }}}}'
-        skip_if_missing: false"
+          template: '{{{{ MATCH | suffix: {CHECKSUM_LEN} }}}}'
+        expected: '{{{{ MATCH | prefix: {before} | crc32 | base62: {CHECKSUM_LEN} }}}}'
+        skip_if_missing: false",
+        title = Quoted(&rules.title(prefix)),
+        id = dashed(prefix),
+        pattern = pattern(prefix),
+        before = len.saturating_sub(CHECKSUM_LEN),
     )
 }
 
-/// What it does for those who scan, and what it does when it is told to.
-fn write_live_check(out: &mut String, check: &LiveCheck) -> fmt::Result {
-    for (purpose, method, matchers) in
-        [("validation", "GET", "\n            - type: JsonValid"), ("revocation", "DELETE", "")]
-    {
-        writeln!(
-            out,
-            "    {purpose}:
+/// It validates as it scans, and revokes only when it is told to.
+fn write_request(out: &mut String, check: &LiveCheck, purpose: &str, method: &str) -> fmt::Result {
+    writeln!(
+        out,
+        "    {purpose}:
       type: Http
       content:
         request:
@@ -57,9 +59,8 @@ fn write_live_check(out: &mut String, check: &LiveCheck) -> fmt::Result {
             Authorization: 'Bearer {{{{ TOKEN }}}}'
           response_matcher:
             - type: StatusMatch
-              status: [200]{matchers}",
-            url = check.as_str(),
-        )?;
-    }
-    Ok(())
+              status: [200]
+            - type: JsonValid",
+        url = check.as_str(),
+    )
 }

@@ -5,16 +5,24 @@
 use core::fmt::{self, Write};
 
 use super::{Rules, pattern, quote::Quoted, write_comment};
+use crate::Prefix;
 
 pub(super) fn write(rules: &Rules, out: &mut String) -> fmt::Result {
-    write_comment(out, &["trufflehog filesystem PATH --config=trufflehog.yml"])?;
+    write_comment(out, "trufflehog filesystem PATH --config=trufflehog.yml")?;
     writeln!(out, "detectors:")?;
-    for prefix in rules.prefixes() {
-        let title = rules.title(prefix);
-        writeln!(out, "  - name: {}", Quoted(&title))?;
-        writeln!(out, "    keywords:\n      - {prefix}_")?;
-        // The group is what it reports.
-        writeln!(out, "    regex:\n      token: '({})'", pattern(prefix))?;
-    }
-    Ok(())
+    rules.prefixes().try_for_each(|prefix| write_detector(rules, prefix, out))
+}
+
+/// The group of the pattern is what is reported.
+fn write_detector(rules: &Rules, prefix: Prefix, out: &mut String) -> fmt::Result {
+    writeln!(
+        out,
+        "  - name: {title}
+    keywords:
+      - {prefix}_
+    regex:
+      token: '({pattern})'",
+        title = Quoted(&rules.title(prefix)),
+        pattern = pattern(prefix),
+    )
 }

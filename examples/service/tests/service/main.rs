@@ -7,6 +7,7 @@ mod failures;
 mod first_start;
 mod graphor;
 mod life;
+mod live_check;
 mod management;
 mod python;
 mod schemathesis;
