@@ -21,7 +21,12 @@ use std::{
 use api_tokens::leak::{Encoding, Finder, Fingerprint};
 use clap::{Args, ValueEnum};
 
-use self::{baseline::Baseline, check::CheckArguments, finding::Collector, progress::Progress};
+use self::{
+    baseline::Baseline,
+    check::CheckArguments,
+    finding::{Collected, Collector},
+    progress::Progress,
+};
 use crate::{
     Outcome,
     failure::Failure,
@@ -147,14 +152,21 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let source = arguments.source();
     let progress = Progress::new(source.pieces());
     let collector = Collector::new(finder, &progress);
-    look(source, arguments, &collector)?;
+    let looked = look(source, arguments, &collector);
     let mut collected = collector.finish();
     let looked_at = progress.finish();
+    if let Err(failure) = looked {
+        if collected.findings.is_empty() {
+            return Err(failure);
+        }
+        // What was found is told in any case.
+        failure.print();
+        collected.is_complete = false;
+    }
     collected.findings.retain(|finding| !known.contains(finding.fingerprint));
     collected.findings.sort_unstable_by(finding::order);
     if let Some(service) = service {
         let checked = runtime()?.block_on(arguments.check.ask(&service, &mut collected));
-        // What was found is told in any case.
         if let Err(failure) = checked {
             failure.print();
             collected.is_complete = false;
@@ -172,7 +184,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         Format::Json => report::json(&collected.findings)?,
         Format::Sarif => sarif::write(&collected)?,
     })?;
-    tell(&summary(&collected.findings, &looked_at));
+    tell(&summary(&collected, &looked_at));
     Ok(match (collected.is_complete, collected.findings.is_empty()) {
         (false, _) => Outcome::Incomplete,
         (true, true) => Outcome::Done,
@@ -223,9 +235,11 @@ impl Arguments {
     }
 }
 
-fn summary(findings: &[finding::Finding], looked_at: &str) -> String {
+fn summary(collected: &Collected, looked_at: &str) -> String {
+    let findings = &collected.findings;
     if findings.is_empty() {
-        return format!("No token was found. Looked at {looked_at}.\n");
+        let in_what = if collected.is_complete { "" } else { " in what could be looked at" };
+        return format!("No token was found{in_what}. Looked at {looked_at}.\n");
     }
     let tokens: HashSet<Fingerprint> = findings.iter().map(|finding| finding.fingerprint).collect();
     let tokens = tokens.len();

@@ -3,6 +3,7 @@ use std::{
     io::{self, BufRead, BufReader, BufWriter, Read, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU64, Ordering},
     thread,
 };
 
@@ -62,11 +63,12 @@ impl Repository {
         Ok(self.output(&["rev-parse", "--is-shallow-repository"])?.trim_ascii() == b"true")
     }
 
-    /// Every blob, commit and annotated tag that a ref reaches, each once.
+    /// Every blob, commit and annotated tag that a ref reaches, each once. Returns how many of them are
+    /// not there, as in a clone that has only a part, or that is damaged.
     pub(super) fn each_reachable(
         &self,
         each: impl FnMut(Object<'_>) -> io::Result<()>,
-    ) -> Result<(), Failure> {
+    ) -> Result<u64, Failure> {
         let mut revisions = start(
             self.command(&["rev-list", "--objects", "--no-object-names", "--all"])
                 .stdin(Stdio::null()),
@@ -76,12 +78,18 @@ impl Repository {
         let mut types =
             start(self.command(&["cat-file", "--buffer", check]).stdin(Stdio::from(ids)))?;
         let typed = BufReader::new(types.stdout.take().ok_or_else(no_pipe)?);
-        self.read_objects(
-            typed.lines().map_while(Result::ok).filter_map(|line| wanted_id(&line)),
-            each,
-        )?;
+        let missing = AtomicU64::new(0);
+        let ids = typed.lines().map_while(Result::ok).filter_map(|line| {
+            let (id, kind) = line.split_once(' ')?;
+            if kind == "missing" {
+                missing.fetch_add(1, Ordering::Relaxed);
+            }
+            ObjectKind::of(kind).map(|_| id.to_owned())
+        });
+        self.each_of(ids, each)?;
         finish(revisions, "rev-list")?;
-        finish(types, "cat-file")
+        finish(types, "cat-file")?;
+        Ok(missing.into_inner())
     }
 
     /// The files of the index that differ from those of the last commit.
@@ -106,15 +114,6 @@ impl Repository {
             }
         }
         Ok(staged)
-    }
-
-    /// Reads these blobs, in this order.
-    pub(super) fn each_of(
-        &self,
-        ids: impl Iterator<Item = String> + Send,
-        each: impl FnMut(Object<'_>) -> io::Result<()>,
-    ) -> Result<(), Failure> {
-        self.read_objects(ids, each)
     }
 
     /// The oldest commit that each of these blobs came with, and the dates of these commits.
@@ -175,7 +174,8 @@ impl Repository {
         Ok(String::from_utf8_lossy(&output).lines().map(str::to_owned).collect())
     }
 
-    fn read_objects(
+    /// Reads these objects, in this order.
+    pub(super) fn each_of(
         &self,
         ids: impl Iterator<Item = String> + Send,
         mut each: impl FnMut(Object<'_>) -> io::Result<()>,
@@ -183,8 +183,7 @@ impl Repository {
         let mut batch =
             start(self.command(&["cat-file", "--batch", "--buffer"]).stdin(Stdio::piped()))?;
         let input = batch.stdin.take().ok_or_else(no_pipe)?;
-        let mut output =
-            BufReader::with_capacity(128 * 1024, batch.stdout.take().ok_or_else(no_pipe)?);
+        let output = BufReader::with_capacity(128 * 1024, batch.stdout.take().ok_or_else(no_pipe)?);
         let read = thread::scope(|scope| {
             // Beside the reading: git stops writing when nobody reads what it has written.
             scope.spawn(move || {
@@ -196,6 +195,8 @@ impl Repository {
                 }
                 let _ = input.flush();
             });
+            // Closed when this ends, so that git and the thread end, too.
+            let mut output = output;
             let mut header = String::new();
             loop {
                 header.clear();
@@ -204,8 +205,9 @@ impl Repository {
                 }
                 let mut words = header.split_ascii_whitespace();
                 let (Some(id), Some(kind)) = (words.next(), words.next()) else { continue };
-                // `missing`, in a clone that has only a part: there is nothing to read.
-                let Some(size) = words.next().and_then(|size| size.parse().ok()) else { continue };
+                let Some(size) = words.next().and_then(|size| size.parse().ok()) else {
+                    return Err(io::Error::other(format!("{id} is {kind}")));
+                };
                 let mut content = (&mut output).take(size);
                 if let Some(kind) = ObjectKind::of(kind) {
                     each(Object { id, kind, content: &mut content })?;
@@ -266,12 +268,6 @@ impl ObjectKind {
             _ => None, // a tree has names and ids
         }
     }
-}
-
-/// Of a line with id and type.
-fn wanted_id(line: &str) -> Option<String> {
-    let (id, kind) = line.split_once(' ')?;
-    ObjectKind::of(kind).map(|_| id.to_owned())
 }
 
 /// The blob after a change, of git's raw format: `:MODE MODE OLD NEW STATUS`.

@@ -29,13 +29,25 @@ pub(super) fn look(directory: &Path, collector: &Collector<'_>) -> Result<(), Fa
     }
     let mut reader = Reader::new(collector.finder());
     let mut hits: Vec<Hit> = Vec::new();
-    repository.each_reachable(|object| {
+    let looked = repository.each_reachable(|object| {
         hits.extend(look_at(object, &mut reader, collector)?);
         Ok(())
-    })?;
-    if hits.is_empty() {
-        return Ok(());
+    });
+    if !hits.is_empty() {
+        add(&repository, hits, collector)?;
     }
+    match looked? {
+        0 => {}
+        missing => {
+            let why = format!("{missing} object(s) of its history are not in this repository");
+            collector.add_problem(directory, &why);
+        }
+    }
+    Ok(())
+}
+
+/// Adds what was found, with where in the history it is.
+fn add(repository: &Repository, hits: Vec<Hit>, collector: &Collector<'_>) -> Result<(), Failure> {
     let wanted: HashSet<String> = hits.iter().map(|hit| hit.id.clone()).collect();
     let origins = repository.origins(&wanted)?;
     let notes = repository.note_commits()?;
