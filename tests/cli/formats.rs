@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use crate::support::{EXAMPLE, Folder, Ran};
 
-const FINGERPRINT: &str = "6a3e4b";
+/// Of the example: the beginning of what `sha256sum` gives.
+const FINGERPRINT: &str = "72aa0ca8d70b";
 
 /// One token in four places of a repository.
 fn places() -> Folder {
@@ -26,7 +27,7 @@ fn text() {
          url:1:3: token acme_live_Ky9Pf34qY6Nb3wWD_…, fingerprint FINGERPRINT, in percent\n"
             .replace("FINGERPRINT", FINGERPRINT)
     );
-    assert_eq!(ran.err, "1 token was found in 2 places. Looked at 2 files, 164 B.\n");
+    assert_eq!(ran.err, "1 token was found in 2 places. Looked at 2 files, 168 B.\n");
     assert_eq!(
         folder.scan(&["--git-history"]).out,
         format!(
@@ -61,7 +62,9 @@ fn json_lines() {
 
 #[track_caller]
 fn assert_is_sarif(ran: &Ran) -> Value {
-    let schema: Value = serde_json::from_str(include_str!("../data/sarif-2.1.0.json")).unwrap();
+    // That of OASIS has two brackets too many, which no strict reader takes.
+    let schema = include_str!("../data/sarif-2.1.0.json").replace("{2}]?$", "{2}$");
+    let schema: Value = serde_json::from_str(&schema).unwrap();
     let log: Value = serde_json::from_str(&ran.out).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
     let problems: Vec<String> =

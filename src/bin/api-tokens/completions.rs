@@ -19,6 +19,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let mut command = crate::Arguments::command();
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut command, "api-tokens", &mut script);
-    print(&String::from_utf8_lossy(&script))?;
+    let script = String::from_utf8_lossy(&script);
+    // In bash, clap_complete gives a command that has a dash two names, so that nothing below it is
+    // completed.
+    print(&script.replace("api__subcmd__tokens", "api__tokens"))?;
     Ok(Outcome::Done)
 }
