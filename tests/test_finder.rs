@@ -216,3 +216,44 @@ fn encodings_have_names() {
     }
     assert!("Plain".parse::<Encoding>().is_err());
 }
+
+/// A text that comes byte by byte is remembered as long as the longest way of writing the longest
+/// token needs, and longer lines within base64 are not part of it.
+#[test]
+fn the_longest_forms_byte_by_byte() {
+    let longest = prefix!("a23456789_123456789_1234");
+    let token = Token::generate(&longest, &mut ChaCha20Rng::seed_from_u64(3)).unwrap();
+    let token = token.expose_secret();
+    let each = |write: fn(u8) -> String| token.bytes().map(write).collect::<String>().into_bytes();
+    let wrapped = |before: &str, first: usize, separator: &str| {
+        let encoded = STANDARD.encode(format!("{before}{token}"));
+        let (line, rest) = encoded.split_at(first);
+        let lines = rest.as_bytes().chunks(16).map(|line| std::str::from_utf8(line).unwrap());
+        [line].into_iter().chain(lines).collect::<Vec<_>>().join(separator).into_bytes()
+    };
+    let indent = format!("\r\n{}", " ".repeat(16));
+    let texts = [
+        token.as_bytes().to_vec(),
+        token.encode_utf16().flat_map(u16::to_be_bytes).collect(),
+        each(|byte| format!("%{byte:02x}")),
+        each(|byte| format!("\\u00{byte:02x}")),
+        each(|byte| format!("{byte:02x}")),
+    ];
+    let base64 = (1..=16)
+        .flat_map(|first| ["", "x", "xy"].map(|before| wrapped(before, first + 4, &indent)));
+    let finder = Finder::new([longest]).with_all_encodings();
+    for text in texts.into_iter().chain(base64) {
+        let mut scan = finder.scan();
+        let found: Vec<Found> = text.iter().flat_map(|byte| scan.push(&[*byte])).collect();
+        assert_eq!(found.len(), 1, "{}", text.escape_ascii());
+        assert_eq!(places(&found), places(&finder.find(&text)));
+        let found = &finder.find(&text)[0];
+        let line = text[..usize::try_from(found.range.start).unwrap()]
+            .split(|byte| *byte == b'\n')
+            .count();
+        assert_eq!(found.line, line as u64);
+    }
+    for separator in [format!("{indent} "), "\n\n".to_owned(), "\r".to_owned(), " ".to_owned()] {
+        assert!(finder.find(&wrapped("", 20, &separator)).is_empty(), "{separator:?}");
+    }
+}

@@ -283,18 +283,22 @@ impl Hits<'_> {
     /// At every line break that may be one within base64: it may be within a needle.
     fn of_wrapped(&mut self) {
         let bytes = self.bytes;
+        let is_sextet = |byte: &u8| sextet(*byte).is_some();
         for newline in memchr::memchr_iter(b'\n', bytes) {
             let before = bytes.get(..newline).unwrap_or_default();
             let line = before.strip_suffix(b"\r").unwrap_or(before);
+            // Most lines end otherwise.
+            if !line.last().is_some_and(is_sextet) {
+                continue;
+            }
             let goes_on = after_break(bytes, line.len())
                 .and_then(|next| bytes.get(next..next.saturating_add(MIN_WRAP)))
-                .is_some_and(|next| next.iter().all(|byte| sextet(*byte).is_some()));
+                .is_some_and(|next| next.iter().all(is_sextet));
             if !goes_on {
                 continue;
             }
-            let is_base64 = |place: &(usize, &u8)| sextet(*place.1).is_some();
             let reach = line.iter().enumerate().rev().take(self.finder.base64_reach);
-            for (start, _) in reach.take_while(is_base64) {
+            for (start, _) in reach.take_while(|(_, byte)| is_sextet(byte)) {
                 for coding in codings(Encoding::Base64) {
                     self.try_all_at(*coding, start);
                 }

@@ -1,7 +1,7 @@
 use core::fmt;
 use std::io::{self, Write};
 
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::{Finder, characters::MAX_LEN};
 use crate::{
@@ -46,8 +46,7 @@ pub struct Redactor<W: Write> {
     /// `None` once it has been given back.
     writer: Option<W>,
     /// The beginning of a token that may go on in the next piece.
-    held: Zeroizing<[u8; MAX_HELD]>,
-    len: usize,
+    held: Zeroizing<Vec<u8>>,
     /// How much of it has been written already, by a flush.
     written: usize,
     /// How many more characters belong to a token that was replaced before it was complete.
@@ -62,8 +61,7 @@ impl<W: Write> Redactor<W> {
         Self {
             finder: finder.clone(),
             writer: Some(writer),
-            held: Zeroizing::new([0; MAX_HELD]),
-            len: 0,
+            held: Zeroizing::default(),
             written: 0,
             swallowed: 0,
         }
@@ -83,7 +81,7 @@ impl<W: Write> Redactor<W> {
     /// Writes a piece of text, and holds back what may be the beginning of a token.
     fn redact(&mut self, piece: &[u8]) -> io::Result<()> {
         let rest = self.after_swallowed(piece);
-        let rest = if self.len == 0 { rest } else { self.complete(rest)? };
+        let rest = if self.held.is_empty() { rest } else { self.complete(rest)? };
         let mut from = 0;
         loop {
             match self.finder.shape_from(rest, from) {
@@ -104,20 +102,14 @@ impl<W: Write> Redactor<W> {
 
     /// Decides what the text is that was held back, with what comes now. Returns what remains of that.
     fn complete<'p>(&mut self, piece: &'p [u8]) -> io::Result<&'p [u8]> {
-        let held = self.len;
-        let mut both = Zeroizing::new([0; 2 * MAX_HELD]);
-        let taken = piece.get(..MAX_HELD).unwrap_or(piece);
-        let len = held.saturating_add(taken.len());
-        for (place, byte) in both.iter_mut().zip(self.held.iter().take(held).chain(taken)) {
-            *place = *byte;
-        }
-        let both = both.get(..len).unwrap_or_default();
+        let mut both = core::mem::take(&mut self.held);
+        let held = both.len();
+        both.extend_from_slice(piece.get(..MAX_HELD).unwrap_or(piece));
         // What was written already is not written again; it may be part of a token all the same.
         let mut from = core::mem::take(&mut self.written);
-        self.len = 0;
         let mut search = 0;
         loop {
-            match self.finder.shape_from(both, search) {
+            match self.finder.shape_from(&both, search) {
                 Shape::Token { start, end, id } if start < held => {
                     self.put(both.get(..start).unwrap_or_default(), from)?;
                     self.replace(id)?;
@@ -127,13 +119,16 @@ impl<W: Write> Redactor<W> {
                 // Then all of the piece is in it: with a token's length after the start, it is decided.
                 Shape::Beginning { start, .. } if start < held => {
                     self.put(both.get(..start).unwrap_or_default(), from)?;
-                    self.hold(both.get(start..).unwrap_or_default());
                     self.written = from.saturating_sub(start);
+                    both.drain(..start);
+                    self.held = both;
                     return Ok(&[]);
                 }
                 _ => {
                     self.put(both.get(..held).unwrap_or_default(), from)?;
                     let next = from.saturating_sub(held);
+                    both.zeroize();
+                    self.held = both;
                     return Ok(piece.get(next..).unwrap_or_default());
                 }
             }
@@ -141,29 +136,26 @@ impl<W: Write> Redactor<W> {
     }
 
     fn hold(&mut self, beginning: &[u8]) {
-        for (place, byte) in self.held.iter_mut().zip(beginning) {
-            *place = *byte;
-        }
-        self.len = beginning.len();
-        self.written = 0;
+        // Room for all that will be looked at: a buffer that grows leaves a copy behind.
+        self.held.reserve_exact(2 * MAX_HELD);
+        self.held.extend_from_slice(beginning);
     }
 
     /// Writes what is held back, or its id if too much of the secret is in it.
     fn release(&mut self) -> io::Result<()> {
-        let held = self.held.clone();
-        let held = held.get(..self.len).unwrap_or_default();
-        if let Shape::Beginning { cut: Some(cut), .. } = self.finder.shape_from(held, 0)
+        let held = core::mem::take(&mut self.held);
+        if let Shape::Beginning { cut: Some(cut), .. } = self.finder.shape_from(&held, 0)
             && cut.secret >= TELLING
         {
-            let whole = cut.end == self.len;
-            self.swallowed = if whole { AFTER_ID.saturating_sub(cut.secret) } else { 0 };
-            self.len = 0;
+            let is_all = cut.end == held.len();
+            self.swallowed = if is_all { AFTER_ID.saturating_sub(cut.secret) } else { 0 };
             self.written = 0;
             self.replace(cut.id)?;
-            return self.put(held, cut.end);
+            return self.put(&held, cut.end);
         }
-        self.put(held, self.written)?;
-        self.written = self.len;
+        self.put(&held, self.written)?;
+        self.written = held.len();
+        self.held = held;
         Ok(())
     }
 
