@@ -211,6 +211,11 @@ struct Readme;
 #[doc = include_str!("../docs/protect-an-mcp-server.md")]
 struct ProtectAnMcpServer;
 
+/// And that in the guide to other scanners.
+#[cfg(all(doctest, feature = "leak"))]
+#[doc = include_str!("../docs/scanners.md")]
+struct Scanners;
+
 /// And that in the guide for those who send tokens.
 #[cfg(all(doctest, feature = "reqwest"))]
 #[doc = include_str!("../docs/send-a-token.md")]

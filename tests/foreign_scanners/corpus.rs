@@ -40,15 +40,13 @@ impl Corpus {
                 let texts: Vec<_> = tokens.iter().map(|(_, text)| text.clone()).collect();
                 corpus.write(&format!("planted/{round}/{name}"), file, &texts);
                 for (kind, corrupt) in CORRUPTIONS {
-                    let texts: Vec<_> = tokens.iter().map(|token| corrupt(token)).collect();
+                    let texts: Vec<_> = tokens.iter().map(corrupt).collect();
                     corpus.write(&format!("corrupted/{kind}/{round}/{name}"), file, &texts);
                 }
             }
         }
         assert!(corpus.tokens.len() >= 100, "{}", corpus.tokens.len());
-        let padded =
-            corpus.tokens.iter().filter(|(_, text)| text[text.len() - 6..].starts_with('0'));
-        assert!(padded.count() >= 10, "checksums with a zero in front");
+        assert!(corpus.padded() >= 10, "{}", corpus.padded());
         assert!(corpus.tokens.iter().all(|(_, text)| is_token(text)));
         assert!(!corpus.corrupted.iter().any(|(_, text)| is_token(text)));
         corpus
@@ -56,6 +54,12 @@ impl Corpus {
 
     pub(crate) fn path(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// How many tokens have a zero in front of their checksum.
+    pub(crate) fn padded(&self) -> usize {
+        let checksums = self.tokens.iter().map(|(_, text)| &text[text.len() - 6..]);
+        checksums.filter(|checksum| checksum.starts_with('0')).count()
     }
 
     fn write(&mut self, path: &str, file: &str, texts: &[String]) {

@@ -90,7 +90,7 @@ fn rules(number: usize, name: &str) -> Rules {
     rules.with_live_check(URL).expect("a URL")
 }
 
-/// PyYAML, Python's own parsers of TOML, JSON and Python, and detect-secrets' of its plugins.
+/// With Python's usual parser of YAML, its own of TOML and JSON, and detect-secrets' of plugins.
 const READ: &str = r#"
 import json, pathlib, sys, tomllib, yaml
 from detect_secrets.core.plugins.util import get_plugins_from_file
@@ -183,7 +183,7 @@ fn are_shown_by_kingfisher() {
         let file = rules(number, name).file(Scanner::Kingfisher);
         fs::write(at(&format!("rules/{number}.yml")), file.contents).expect("a file");
         let token = Token::generate(&prefix(number), &mut rng).expect("random numbers");
-        tokens += &format!("{}\n", token.expose_secret());
+        tokens.extend([token.expose_secret(), "\n"]);
     }
     fs::write(at("tokens.txt"), tokens).expect("a file");
     let shown = kingfisher.kingfisher_names(directory.path(), Path::new("rules"));

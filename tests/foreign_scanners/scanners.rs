@@ -28,13 +28,13 @@ pub(crate) struct Installed {
 }
 
 impl Installed {
-    /// From PyPI. The first package names it.
+    /// From the registry of Python. The first package names it.
     pub(crate) fn python(packages: &[&str]) -> Result<Self, String> {
         let (name, _) = packages[0].split_once("==").expect("a version");
         Ok(Self::in_directory(virtual_environment(name, packages)?))
     }
 
-    /// From npm.
+    /// From that of Node.js.
     pub(crate) fn node(packages: &[&str]) -> Result<Self, String> {
         let (name, _) = packages[0].split_once('@').expect("a version");
         Ok(Self::in_directory(node_packages(name, packages)?))

@@ -58,9 +58,10 @@ impl Scene {
         let seconds = begun.elapsed().as_secs_f32();
         let Corpus { tokens, corrupted, .. } = &self.corpus;
         say(&format!(
-            "{version}: found {} of {} tokens, {} of {} corrupted ones, in {seconds:.1} s",
+            "{version}: found {} of {} tokens ({} padded), {} of {} corrupted ones, in {seconds:.1} s",
             found.intersection(tokens).count(),
             tokens.len(),
+            self.corpus.padded(),
             found.intersection(corrupted).count(),
             corrupted.len(),
         ));
@@ -145,20 +146,20 @@ fn the_pattern_for_github() {
         let fields = form.split(&mark).skip(1).map(|rest| rest.lines().next().expect("a line"));
         fields.map(str::to_owned).collect()
     };
-    let mut yaml = "rules:\n".to_owned();
+    let mut yaml = vec!["rules:".to_owned()];
     let befores = fields("Before secret");
     let patterns = fields("Secret format");
     assert_eq!(patterns.len(), PREFIXES.len());
     for (number, pattern) in patterns.iter().enumerate() {
         let (before, after) = (&befores[number], &fields("After secret")[number]);
         let whole = format!("(?:{before})({pattern})(?:{after})");
-        yaml += &format!("  - {{name: '{number}', id: custom.n{number}, pattern: '{whole}'}}\n");
+        yaml.push(format!("  - {{name: '{number}', id: custom.n{number}, pattern: '{whole}'}}"));
 
         let test = fields("Test string, first part")[number].clone()
             + &fields("Test string, second part, right after the first")[number];
         scene.corpus.add(&format!("test/{number}.txt"), &test);
     }
-    let rules = scene.write("github.yml", &yaml);
+    let rules = scene.write("github.yml", &yaml.join("\n"));
     let found = scene.every_token("GitHub's form in Kingfisher", NOWHERE, |place| {
         kingfisher.kingfisher(place, &rules)
     });

@@ -11,7 +11,9 @@ pub(crate) fn virtual_environment(name: &str, packages: &[&str]) -> Result<PathB
     installed(name, "python3", packages, |directory| {
         let python = directory.join("bin/python3");
         succeed(Command::new("python3").args(["-m", "venv"]).arg(directory))?;
-        succeed(Command::new(python).args(["-m", "pip", "install", "--quiet"]).args(packages))
+        // What is run is compiled then, which is a small part.
+        let options = ["-m", "pip", "install", "--quiet", "--no-compile"];
+        succeed(Command::new(python).args(options).args(packages))
     })
 }
 
