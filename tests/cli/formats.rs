@@ -31,7 +31,7 @@ fn text() {
     assert_eq!(
         folder.scan(&["--git-history"]).out,
         format!(
-            "commit 3e7c0d6a4c0f of 2026-01-31, src/config.py:2:10: \
+            "commit a14215adaf11 of 2026-01-31, src/config.py:2:10: \
              token acme_live_Ky9Pf34qY6Nb3wWD_…, fingerprint {FINGERPRINT}\n"
         )
     );
