@@ -112,7 +112,7 @@ impl Folder {
         Ran::from(output)
     }
 
-    /// `scan` for the tokens of acme_live.
+    /// `scan` for the tokens of `acme_live`.
     #[track_caller]
     pub(crate) fn scan(&self, arguments: &[&str]) -> Ran {
         self.run(&[&["scan", "--prefix", "acme_live"], arguments].concat())
