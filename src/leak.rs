@@ -4,7 +4,7 @@
 //! random texts of the right shape, about 18 would be taken for a token, and none of those would be
 //! accepted. What it reports says where a token is and which one, never the token itself, unless it
 //! was asked to [keep](Finder::keep_tokens) them. A [`Redactor`] replaces tokens in what is written
-//! through it. [`Rules`] are what the scanners that others run must know.
+//! through it. [`Rules`] teaches other scanners to find them.
 //!
 //! ```
 //! use api_tokens::{leak::Finder, prefix};

@@ -73,8 +73,8 @@
 //! - `client`: the sending side: where a program gets its token from, and a tower layer that sends it.
 //! - `reqwest`: the same for clients of reqwest; switches `client` on.
 //! - `keyring`: tokens from the keyring of the person's desktop; switches `client` on.
-//! - `leak`: finds leaked tokens in any bytes, replaces tokens in logs, and writes rule files for the
-//!   scanners that others run.
+//! - `leak`: leaked tokens: finds them in any bytes, keeps them out of logs, teaches other scanners to
+//!   find them.
 //! - `testing`: the conformance suite for stores, and a manual clock.
 //! - `cli`: the command `api-tokens`, and nothing in the library; switches `leak`, `postgres` and
 //!   `sqlite` on.

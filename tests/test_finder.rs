@@ -238,9 +238,13 @@ fn the_longest_forms_byte_by_byte() {
         each(|byte| format!("%{byte:02x}")),
         each(|byte| format!("\\u00{byte:02x}")),
         each(|byte| format!("{byte:02x}")),
+        // Of which the last character alone is encoded.
+        format!("{}%{:02x}", &token[..86], token.as_bytes()[86]).into_bytes(),
+        format!("{}\\u00{:02x}", &token[..86], token.as_bytes()[86]).into_bytes(),
     ];
-    let base64 = (1..=16)
-        .flat_map(|first| ["", "x", "xy"].map(|before| wrapped(before, first + 4, &indent)));
+    // The first line ends anywhere within the prefix, and beyond it.
+    let base64 =
+        (3..=40).flat_map(|first| ["", "x", "xy"].map(|before| wrapped(before, first, &indent)));
     let finder = Finder::new([longest]).with_all_encodings();
     for text in texts.into_iter().chain(base64) {
         let mut scan = finder.scan();

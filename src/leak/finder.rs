@@ -44,7 +44,7 @@ struct Inner {
     needles: Vec<Needle>,
     searcher: Searcher,
     plain: Searcher,
-    /// The longest base64 from which no needle can be cut by a line break.
+    /// How far before a line break a token can begin of which no needle is in one line.
     base64_reach: usize,
     overlap: usize,
 }
@@ -109,7 +109,7 @@ impl Finder {
             inner: Arc::new(Inner {
                 plain: Searcher::new(&plain.collect::<Vec<_>>()),
                 searcher: Searcher::new(&needles),
-                base64_reach: longest.unwrap_or_default().saturating_add(1),
+                base64_reach: longest.unwrap_or_default(),
                 overlap: max_len.unwrap_or_default().saturating_sub(1),
                 prefixes,
                 encodings,

@@ -24,16 +24,15 @@ pub struct Scan {
     carried: Zeroizing<Vec<u8>>,
     /// How much came before that.
     begin: u64,
-    /// The line and column `counted` bytes after that.
+    /// The line and column after that.
     position: Position,
-    counted: usize,
 }
 
 impl Scan {
     pub(super) fn new(finder: Finder) -> Self {
         // Room for all it will hold: a buffer that grows leaves a copy behind.
         let carried = Zeroizing::new(Vec::with_capacity(finder.overlap().saturating_mul(2)));
-        Self { finder, carried, begin: 0, position: Position::START, counted: 0 }
+        Self { finder, carried, begin: 0, position: Position::START }
     }
 
     /// Looks at the next piece of the text. Returns the tokens that are complete with it, in the order
@@ -44,43 +43,53 @@ impl Scan {
         let (overlap, carried) = (self.finder.overlap(), self.carried.len());
         self.carried.extend_from_slice(bytes.get(..overlap).unwrap_or(bytes));
         let mut found = Vec::new();
+        let mut counted = Counted { at: 0, position: self.position };
         if carried > 0 {
             // Those that lie on one side of the border alone have been found, or are found below.
             for hit in self.finder.hits(&self.carried) {
                 if hit.start < carried && carried < hit.end {
-                    self.count(bytes, carried, hit.start);
-                    found.push(hit.at(self.begin, self.position));
+                    counted.advance(hit.start, [&self.carried, &[]]);
+                    found.push(hit.at(self.begin, counted.position));
                 }
             }
         }
+        self.carried.truncate(carried);
         let begin = self.begin.saturating_add(carried as u64);
         for hit in self.finder.hits(bytes) {
-            self.count(bytes, carried, carried.saturating_add(hit.start));
-            found.push(hit.at(begin, self.position));
+            counted.advance(carried.saturating_add(hit.start), [&self.carried, bytes]);
+            found.push(hit.at(begin, counted.position));
         }
-        self.carry(bytes, carried);
+        self.carry(bytes);
         found
     }
 
     /// Keeps the end of what was carried and has come now.
-    fn carry(&mut self, bytes: &[u8], carried: usize) {
-        let overlap = self.finder.overlap();
+    fn carry(&mut self, bytes: &[u8]) {
+        let (overlap, carried) = (self.finder.overlap(), self.carried.len());
         let gone = carried.saturating_add(bytes.len()).saturating_sub(overlap);
-        self.count(bytes, carried, gone);
-        self.carried.truncate(carried);
+        let mut counted = Counted { at: 0, position: self.position };
+        counted.advance(gone, [&self.carried, bytes]);
+        self.position = counted.position;
+        self.begin = self.begin.saturating_add(gone as u64);
         self.carried.drain(..gone.min(carried));
         let kept = bytes.len().saturating_sub(overlap);
         self.carried.extend_from_slice(bytes.get(kept..).unwrap_or_default());
-        self.begin = self.begin.saturating_add(gone as u64);
-        self.counted = 0;
     }
+}
 
-    /// Moves the position on to `place`, which counts from the beginning of what was carried.
-    fn count(&mut self, bytes: &[u8], carried: usize, place: usize) {
-        let (from, within) = (self.counted, place.min(carried));
-        self.position.advance(self.carried.get(from..within).unwrap_or_default());
-        let (from, within) = (from.saturating_sub(carried), place.saturating_sub(carried));
-        self.position.advance(bytes.get(from..within).unwrap_or_default());
-        self.counted = place.max(self.counted);
+/// A position, and where that is in what was carried and has come now.
+struct Counted {
+    at: usize,
+    position: Position,
+}
+
+impl Counted {
+    fn advance(&mut self, place: usize, [carried, bytes]: [&[u8]; 2]) {
+        let border = carried.len();
+        let within = carried.get(self.at..place.min(border));
+        self.position.advance(within.unwrap_or_default());
+        let after = self.at.saturating_sub(border)..place.saturating_sub(border);
+        self.position.advance(bytes.get(after).unwrap_or_default());
+        self.at = place;
     }
 }

