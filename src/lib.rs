@@ -79,6 +79,8 @@
 //!   find them.
 //! - `reports`: routes that receive reports of leaked tokens, for axum 0.8.
 //! - `testing`: the conformance suite for stores, and a manual clock.
+//! - `cli`: the command `api-tokens`, and nothing in the library; switches `leak`, `postgres` and
+//!   `sqlite` on.
 //!
 //! # What is kept through every release
 //!

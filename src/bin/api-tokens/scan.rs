@@ -1,0 +1,256 @@
+//! Looks for tokens where none should be.
+
+mod api;
+mod baseline;
+mod check;
+mod finding;
+mod git;
+mod history;
+mod place;
+mod progress;
+mod reader;
+mod report;
+mod sarif;
+mod tree;
+
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
+
+use api_tokens::leak::{Encoding, Finder, Fingerprint};
+use clap::{Args, ValueEnum};
+
+use self::{
+    baseline::Baseline,
+    check::CheckArguments,
+    finding::{Collected, Collector},
+    progress::Progress,
+};
+use crate::{
+    Outcome,
+    failure::Failure,
+    output::{print, tell},
+    prefixes::PrefixArguments,
+    token::runtime,
+};
+
+/// Find tokens in files, in the history of git, in what is about to be committed, or in stdin
+///
+/// Says where tokens are and which ones, by their ids, and never shows one. Looks at each file as
+/// bytes, whatever its kind: also hidden ones, but none that git ignores, and nothing in .git. So a
+/// token in an .env that git ignores, which is where one may be, is not reported; --no-ignore
+/// looks there, too. A path that is given is looked at in any case. Symbolic links are not followed.
+///
+/// Exit status: 0 if nothing was found, 1 if something was, 2 if something could not be looked at or
+/// asked, whatever was found.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// Files and folders; with --git-history and --staged, repositories; - for stdin [default: .]
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    prefixes: PrefixArguments,
+    #[command(flatten)]
+    source: SourceArguments,
+    /// Also look into what git ignores
+    #[arg(long)]
+    no_ignore: bool,
+    /// How tokens may be written there, with commas between: besides plain, of which of utf16,
+    /// percent, json, base64 and hex [default: all]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    encoding: Vec<Encoding>,
+    /// How to tell what was found
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    #[command(flatten)]
+    baseline: BaselineArguments,
+    #[command(flatten)]
+    check: CheckArguments,
+}
+
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+struct SourceArguments {
+    /// Read stdin
+    #[arg(long)]
+    stdin: bool,
+    /// Look at all that refs of a git repository reach: every version of every file, the messages of
+    /// commits and tags, and notes
+    #[arg(long)]
+    git_history: bool,
+    /// Look at what is about to be committed: the files of git's index that differ from the last
+    /// commit
+    #[arg(long)]
+    staged: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Tokens known to be dead")]
+struct BaselineArguments {
+    /// Leave out the tokens of this file
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Add what is found to the baseline, instead of reporting it; with --check, only what has come
+    /// to its end
+    #[arg(long, requires = "baseline")]
+    write_baseline: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A line for each place, for people
+    Text,
+    /// A JSON object for each place, one a line
+    Json,
+    /// SARIF 2.1.0, which code hosts and editors read
+    Sarif,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  api-tokens scan --prefix acme_live
+  api-tokens scan --prefix acme_live --prefix acme_test --no-ignore /srv/app
+  api-tokens scan --prefix acme_live --git-history
+  api-tokens scan --prefix acme_live --staged          (in a pre-commit hook)
+  journalctl -u app | api-tokens scan --prefix acme_live -
+  api-tokens scan --prefix acme_live --check --store sqlite:tokens.db --key-file token.key
+  api-tokens scan --prefix acme_live --revoke --api https://acme.example/settings/api
+
+A token that was public is known to others, also after it was removed: revoke it first.";
+
+/// What is looked at.
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    Tree,
+    Stdin,
+    History,
+    Index,
+}
+
+impl Source {
+    /// What it is counted in: one, and several.
+    fn pieces(self) -> [&'static str; 2] {
+        match self {
+            Self::Tree => ["file", "files"],
+            Self::Stdin => ["stream", "streams"],
+            Self::History => ["object of git", "objects of git"],
+            Self::Index => ["staged file", "staged files"],
+        }
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
+    let asks = arguments.check.asks();
+    let service = arguments.check.service()?;
+    let finder = finder(arguments, asks)?;
+    let known = match &arguments.baseline.baseline {
+        Some(path) => Baseline::read(path, arguments.baseline.write_baseline)?,
+        None => Baseline::default(),
+    };
+    let source = arguments.source();
+    let progress = Progress::new(source.pieces());
+    let collector = Collector::new(finder, &progress);
+    let looked = look(source, arguments, &collector);
+    let mut collected = collector.finish();
+    let looked_at = progress.finish();
+    if let Err(failure) = looked {
+        if collected.findings.is_empty() {
+            return Err(failure);
+        }
+        // What was found is told in any case.
+        failure.print();
+        collected.is_complete = false;
+    }
+    collected.findings.retain(|finding| !known.contains(finding.fingerprint));
+    collected.findings.sort_unstable_by(finding::order);
+    if let Some(service) = service {
+        let checked = runtime()?.block_on(arguments.check.ask(&service, &mut collected));
+        if let Err(failure) = checked {
+            failure.print();
+            collected.is_complete = false;
+        }
+    }
+    if let Some(path) = &arguments.baseline.baseline
+        && arguments.baseline.write_baseline
+    {
+        let added = known.write(path, &mut collected.findings, asks)?;
+        let tokens = plural(added, "token was", "tokens were");
+        tell(&format!("{added} {tokens} added to {}.\n", path.display()));
+    }
+    print(&match arguments.format {
+        Format::Text => report::text(&collected.findings),
+        Format::Json => report::json(&collected.findings)?,
+        Format::Sarif => sarif::write(&collected)?,
+    })?;
+    tell(&summary(&collected, &looked_at));
+    Ok(match (collected.is_complete, collected.findings.is_empty()) {
+        (false, _) => Outcome::Incomplete,
+        (true, true) => Outcome::Done,
+        (true, false) => Outcome::Found,
+    })
+}
+
+fn finder(arguments: &Arguments, keeps_tokens: bool) -> Result<Finder, Failure> {
+    let finder = Finder::new(arguments.prefixes.read()?);
+    let finder = if arguments.encoding.is_empty() {
+        finder.with_all_encodings()
+    } else {
+        arguments.encoding.iter().copied().fold(finder, Finder::with_encoding)
+    };
+    Ok(if keeps_tokens { finder.keep_tokens() } else { finder })
+}
+
+fn look(source: Source, arguments: &Arguments, collector: &Collector<'_>) -> Result<(), Failure> {
+    let here = [PathBuf::from(".")];
+    let paths = if arguments.paths.is_empty() { &here[..] } else { &arguments.paths };
+    match source {
+        Source::Tree => tree::look(paths, arguments.no_ignore, collector),
+        Source::Stdin => tree::look_at_stdin(collector),
+        Source::History => {
+            for path in paths {
+                history::look(path, collector)?;
+            }
+        }
+        Source::Index => {
+            for path in paths {
+                history::look_at_index(path, collector)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Arguments {
+    fn source(&self) -> Source {
+        let is_dash = self.paths.as_slice() == [Path::new("-")];
+        match self.source {
+            SourceArguments { git_history: true, .. } => Source::History,
+            SourceArguments { staged: true, .. } => Source::Index,
+            SourceArguments { stdin: true, .. } => Source::Stdin,
+            SourceArguments { .. } if is_dash => Source::Stdin,
+            SourceArguments { .. } => Source::Tree,
+        }
+    }
+}
+
+fn summary(collected: &Collected, looked_at: &str) -> String {
+    let findings = &collected.findings;
+    if findings.is_empty() {
+        let in_what = if collected.is_complete { "" } else { " in what could be looked at" };
+        return format!("No token was found{in_what}. Looked at {looked_at}.\n");
+    }
+    let tokens: HashSet<Fingerprint> = findings.iter().map(|finding| finding.fingerprint).collect();
+    let tokens = tokens.len();
+    let places = findings.len();
+    format!(
+        "{tokens} {} in {places} {}. Looked at {looked_at}.\n",
+        plural(tokens, "token was found", "tokens were found"),
+        plural(places, "place", "places"),
+    )
+}
+
+fn plural(count: usize, one: &'static str, many: &'static str) -> &'static str {
+    if count == 1 { one } else { many }
+}

@@ -1,0 +1,123 @@
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, Write},
+    path::Path,
+};
+
+use api_tokens::{Prefix, TokenId, leak::Fingerprint};
+use serde::{Deserialize, Serialize};
+
+use super::{finding::Finding, place::shown};
+use crate::failure::{Failure, reason};
+
+/// Tokens that are known to be dead, by their fingerprints.
+#[derive(Debug, Default)]
+pub(super) struct Baseline {
+    tokens: BTreeMap<Fingerprint, Entry>,
+}
+
+/// The file. Only fingerprints count; all else is for whoever reads it.
+#[derive(Serialize, Deserialize)]
+struct File {
+    about: String,
+    version: u32,
+    tokens: Vec<Line>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Line {
+    fingerprint: String,
+    #[serde(flatten)]
+    entry: Entry,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Entry {
+    prefix: Prefix,
+    id: TokenId,
+    /// Where it was first seen.
+    path: Option<String>,
+}
+
+const ABOUT: &str = "Tokens known to be dead: `api-tokens scan --baseline` does not report them.";
+const VERSION: u32 = 1;
+
+impl Baseline {
+    /// Reads the file, which may be missing if it is to be written.
+    pub(super) fn read(path: &Path, may_be_missing: bool) -> Result<Self, Failure> {
+        let text = match fs::read_to_string(path) {
+            Err(error) if may_be_missing && error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
+            read => read.map_err(|error| {
+                Failure::new(format!(
+                    "cannot read the baseline {}: {}",
+                    path.display(),
+                    reason(&error)
+                ))
+            })?,
+        };
+        let wrong = |what: &str| Failure::new(format!("the baseline {} {what}", path.display()));
+        let file: File =
+            serde_json::from_str(&text).map_err(|error| wrong(&format!("is not one: {error}")))?;
+        if file.version != VERSION {
+            return Err(wrong(&format!(
+                "has version {}, and this program knows version {VERSION}",
+                file.version
+            )));
+        }
+        let tokens = file.tokens.into_iter().map(|line| {
+            let fingerprint = line.fingerprint.parse().map_err(|_| {
+                wrong(&format!("has a fingerprint that is none, for the token {}", line.entry.id))
+            })?;
+            Ok((fingerprint, line.entry))
+        });
+        Ok(Self { tokens: tokens.collect::<Result<_, Failure>>()? })
+    }
+
+    pub(super) fn contains(&self, fingerprint: Fingerprint) -> bool {
+        self.tokens.contains_key(&fingerprint)
+    }
+
+    /// Adds the tokens that were found, and writes the file. With `dead_only`, those that are live
+    /// stay among the findings. Returns how many were added.
+    pub(super) fn write(
+        mut self,
+        path: &Path,
+        findings: &mut Vec<Finding>,
+        dead_only: bool,
+    ) -> Result<usize, Failure> {
+        let before = self.tokens.len();
+        findings.retain(|finding| {
+            if dead_only && !finding.verdict.is_some_and(super::check::Verdict::is_dead) {
+                return true;
+            }
+            let place = finding.place.path.as_ref().map(|_| shown(&finding.path));
+            let entry = Entry { prefix: finding.prefix, id: finding.id, path: place };
+            self.tokens.entry(finding.fingerprint).or_insert(entry);
+            false
+        });
+        let added = self.tokens.len().saturating_sub(before);
+        let lines = self
+            .tokens
+            .into_iter()
+            .map(|(fingerprint, entry)| Line { fingerprint: fingerprint.to_string(), entry });
+        let file = File { about: ABOUT.to_owned(), version: VERSION, tokens: lines.collect() };
+        replace(path, &file)
+            .map_err(|error| Failure::of_file("write the baseline", path, &error))?;
+        Ok(added)
+    }
+}
+
+/// Writes beside the file and then takes its place, so that a run that is cut off leaves it whole.
+fn replace(path: &Path, file: &File) -> io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let mut text = serde_json::to_string_pretty(file)?;
+    text.push('\n');
+    let mut new = fs::File::create(&name)?;
+    new.write_all(text.as_bytes())?;
+    new.sync_all()?;
+    fs::rename(name, path)
+}

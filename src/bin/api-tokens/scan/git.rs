@@ -1,0 +1,308 @@
+use std::{
+    collections::{HashMap, HashSet},
+    io::{self, BufRead, BufReader, BufWriter, Read, Write},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+};
+
+use super::place::{Commit, from_git};
+use crate::failure::{Failure, reason};
+
+/// A repository, read by the system's git.
+pub(super) struct Repository {
+    directory: PathBuf,
+}
+
+/// An object on its way out of the repository. What is not read of it is passed over.
+pub(super) struct Object<'a> {
+    pub(super) id: &'a str,
+    pub(super) kind: ObjectKind,
+    pub(super) content: &'a mut dyn Read,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ObjectKind {
+    Blob,
+    Commit,
+    Tag,
+}
+
+/// Where in the history a blob comes from.
+pub(super) struct Origin {
+    pub(super) commit: Commit,
+    pub(super) path: PathBuf,
+}
+
+/// What the history says of some objects.
+#[derive(Default)]
+pub(super) struct Origins {
+    pub(super) of_blobs: HashMap<String, Origin>,
+    pub(super) of_commits: HashMap<String, Commit>,
+}
+
+/// A file that is about to be committed.
+pub(super) struct Staged {
+    pub(super) id: String,
+    pub(super) path: PathBuf,
+}
+
+impl Repository {
+    /// # Errors
+    ///
+    /// [`Failure`] if there is no git, or no repository.
+    pub(super) fn open(directory: &Path) -> Result<Self, Failure> {
+        let repository = Self { directory: directory.to_owned() };
+        repository.output(&["rev-parse", "--git-dir"])?;
+        Ok(repository)
+    }
+
+    /// Whether older commits are missing, as in most checkouts of build services.
+    pub(super) fn is_shallow(&self) -> Result<bool, Failure> {
+        Ok(self.output(&["rev-parse", "--is-shallow-repository"])?.trim_ascii() == b"true")
+    }
+
+    /// Every blob, commit and annotated tag that a ref reaches, each once. Returns how many of them are
+    /// not there, as in a clone that has only a part, or that is damaged.
+    pub(super) fn each_reachable(
+        &self,
+        each: impl FnMut(Object<'_>) -> io::Result<()>,
+    ) -> Result<u64, Failure> {
+        let mut revisions = start(
+            self.command(&["rev-list", "--objects", "--no-object-names", "--all"])
+                .stdin(Stdio::null()),
+        )?;
+        let ids = revisions.stdout.take().ok_or_else(no_pipe)?;
+        let check = "--batch-check=%(objectname) %(objecttype)";
+        let mut types =
+            start(self.command(&["cat-file", "--buffer", check]).stdin(Stdio::from(ids)))?;
+        let typed = BufReader::new(types.stdout.take().ok_or_else(no_pipe)?);
+        let missing = AtomicU64::new(0);
+        let ids = typed.lines().map_while(Result::ok).filter_map(|line| {
+            let (id, kind) = line.split_once(' ')?;
+            if kind == "missing" {
+                missing.fetch_add(1, Ordering::Relaxed);
+            }
+            ObjectKind::of(kind).map(|_| id.to_owned())
+        });
+        self.each_of(ids, each)?;
+        finish(revisions, "rev-list")?;
+        finish(types, "cat-file")?;
+        Ok(missing.into_inner())
+    }
+
+    /// The files of the index that differ from those of the last commit.
+    pub(super) fn staged(&self) -> Result<Vec<Staged>, Failure> {
+        let raw = self.output(&[
+            "diff",
+            "--cached",
+            "--raw",
+            "-z",
+            "--no-abbrev",
+            "--no-renames",
+            "--no-relative",
+            "--no-ext-diff",
+            "--ignore-submodules=all",
+            "--diff-filter=ACMT",
+        ])?;
+        let mut fields = raw.split(|byte| *byte == 0);
+        let mut staged = Vec::new();
+        while let (Some(change), Some(path)) = (fields.next(), fields.next()) {
+            if let Some(id) = new_blob(change) {
+                staged.push(Staged { id, path: from_git(path) });
+            }
+        }
+        Ok(staged)
+    }
+
+    /// The oldest commit that each of these blobs came with, and the dates of these commits.
+    ///
+    /// Walks the whole history once, however many they are.
+    pub(super) fn origins(&self, wanted: &HashSet<String>) -> Result<Origins, Failure> {
+        let mut log = start(
+            self.command(&[
+                "log",
+                "--all",
+                "--topo-order",
+                "-m",
+                "--root",
+                "--raw",
+                "-z",
+                "--no-abbrev",
+                "--no-renames",
+                "--no-relative",
+                "--no-ext-diff",
+                "--no-show-signature",
+                "--no-notes",
+                "--no-color",
+                "--format=%H %aI",
+            ])
+            .stdin(Stdio::null()),
+        )?;
+        let mut output = BufReader::new(log.stdout.take().ok_or_else(no_pipe)?);
+        let mut origins = Origins::default();
+        let mut commit: Option<Commit> = None;
+        let mut field = Vec::new();
+        while read_field(&mut output, &mut field)? {
+            let text = field.trim_ascii_start();
+            if text.starts_with(b":") {
+                let blob = new_blob(text).filter(|id| wanted.contains(id));
+                read_field(&mut output, &mut field)?;
+                if let (Some(blob), Some(commit)) = (blob, &commit) {
+                    // Children come before their parents, so the oldest is the last.
+                    let origin = Origin { commit: commit.clone(), path: from_git(&field) };
+                    origins.of_blobs.insert(blob, origin);
+                }
+            } else if let Some((id, date)) =
+                str::from_utf8(text).ok().and_then(|text| text.split_once(' '))
+            {
+                let read = Commit { id: id.to_owned(), date: date.trim_end().to_owned() };
+                if wanted.contains(id) {
+                    origins.of_commits.insert(id.to_owned(), read.clone());
+                }
+                commit = Some(read);
+            }
+        }
+        finish(log, "log")?;
+        Ok(origins)
+    }
+
+    /// The commits that keep notes, in which a file's name is the id of what it is about.
+    pub(super) fn note_commits(&self) -> Result<HashSet<String>, Failure> {
+        let output = self.output(&["rev-list", "--glob=refs/notes/*"])?;
+        Ok(String::from_utf8_lossy(&output).lines().map(str::to_owned).collect())
+    }
+
+    /// Reads these objects, in this order.
+    pub(super) fn each_of(
+        &self,
+        ids: impl Iterator<Item = String> + Send,
+        mut each: impl FnMut(Object<'_>) -> io::Result<()>,
+    ) -> Result<(), Failure> {
+        let mut batch =
+            start(self.command(&["cat-file", "--batch", "--buffer"]).stdin(Stdio::piped()))?;
+        let input = batch.stdin.take().ok_or_else(no_pipe)?;
+        let output = BufReader::with_capacity(128 * 1024, batch.stdout.take().ok_or_else(no_pipe)?);
+        let read = thread::scope(|scope| {
+            // Beside the reading: git stops writing when nobody reads what it has written.
+            scope.spawn(move || {
+                let mut input = BufWriter::new(input);
+                for id in ids {
+                    if writeln!(input, "{id}").is_err() {
+                        return; // git has stopped, which is told below
+                    }
+                }
+                let _ = input.flush();
+            });
+            // Closed when this ends, so that git and the thread end, too.
+            let mut output = output;
+            let mut header = String::new();
+            loop {
+                header.clear();
+                if output.read_line(&mut header)? == 0 {
+                    return Ok(());
+                }
+                let mut words = header.split_ascii_whitespace();
+                let (Some(id), Some(kind)) = (words.next(), words.next()) else { continue };
+                let Some(size) = words.next().and_then(|size| size.parse().ok()) else {
+                    return Err(io::Error::other(format!("{id} is {kind}")));
+                };
+                let mut content = (&mut output).take(size);
+                if let Some(kind) = ObjectKind::of(kind) {
+                    each(Object { id, kind, content: &mut content })?;
+                }
+                io::copy(&mut content, &mut io::sink())?;
+                output.read_exact(&mut [0])?; // the line's end
+            }
+        });
+        read.map_err(|error: io::Error| {
+            Failure::new(format!("cannot read what git writes: {}", reason(&error)))
+        })?;
+        finish(batch, "cat-file")
+    }
+
+    fn output(&self, arguments: &[&str]) -> Result<Vec<u8>, Failure> {
+        let mut child = start(self.command(arguments).stdin(Stdio::null()))?;
+        let mut output = Vec::new();
+        let mut stdout = child.stdout.take().ok_or_else(no_pipe)?;
+        stdout.read_to_end(&mut output).map_err(|error| {
+            Failure::new(format!("cannot read what git writes: {}", reason(&error)))
+        })?;
+        finish(child, arguments.first().unwrap_or(&""))?;
+        Ok(output)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("git");
+        if self.directory != Path::new(".") {
+            command.arg("-C").arg(&self.directory);
+        }
+        command
+            .arg("--no-pager")
+            .args(arguments)
+            .stdout(Stdio::piped())
+            // Replacements hide what they replace, and that is what is pushed.
+            .env("GIT_NO_REPLACE_OBJECTS", "1")
+            .env("GIT_NO_LAZY_FETCH", "1")
+            .env("GIT_OPTIONAL_LOCKS", "0");
+        command
+    }
+}
+
+fn start(command: &mut Command) -> Result<Child, Failure> {
+    command.spawn().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            Failure::new("this needs git, and there is no program of that name")
+        }
+        _ => Failure::new(format!("cannot start git: {}", reason(&error))),
+    })
+}
+
+impl ObjectKind {
+    fn of(text: &str) -> Option<Self> {
+        match text {
+            "blob" => Some(Self::Blob),
+            "commit" => Some(Self::Commit),
+            "tag" => Some(Self::Tag),
+            _ => None, // a tree has names and ids
+        }
+    }
+}
+
+/// The blob after a change, of git's raw format: `:MODE MODE OLD NEW STATUS`.
+fn new_blob(change: &[u8]) -> Option<String> {
+    const SUBMODULE: &str = "160000";
+    let mut words = str::from_utf8(change).ok()?.split(' ');
+    let mode = words.nth(1)?;
+    let id = words.nth(1)?;
+    let is_there = id.bytes().any(|byte| byte != b'0');
+    (is_there && mode != SUBMODULE).then(|| id.to_owned())
+}
+
+/// Up to the next NUL, which is left out. `false` at the end.
+fn read_field(input: &mut impl BufRead, field: &mut Vec<u8>) -> Result<bool, Failure> {
+    field.clear();
+    let read = input.read_until(0, field).map_err(|error| {
+        Failure::new(format!("cannot read what git writes: {}", reason(&error)))
+    })?;
+    if field.last() == Some(&0) {
+        field.pop();
+    }
+    Ok(read > 0)
+}
+
+fn finish(mut child: Child, what: &str) -> Result<(), Failure> {
+    let status = child
+        .wait()
+        .map_err(|error| Failure::new(format!("cannot wait for git: {}", reason(&error))))?;
+    if status.success() {
+        return Ok(());
+    }
+    // It has said on stderr why.
+    Err(Failure::new(format!("git {what} failed, so that the history was not read to its end")))
+}
+
+fn no_pipe() -> Failure {
+    Failure::new("cannot read what git writes")
+}
