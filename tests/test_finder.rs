@@ -94,7 +94,11 @@ fn utf16_of_both_orders_at_both_alignments() {
 
 #[test]
 fn percent_encoding_of_some_or_all_characters() {
-    for text in [TOKEN.replacen('_', "%5F", 1), TOKEN.replace('_', "%5f"), percent(TOKEN)] {
+    for text in [
+        TOKEN.replacen('_', "%5F", 1),
+        TOKEN.replace('_', "%5f"),
+        each(TOKEN, |byte| format!("%{byte:02X}")),
+    ] {
         let line = format!("q=a%20{text}%20b");
         assert_found_at(line.as_bytes(), Encoding::Percent, 6, 6 + text.len() as u64);
     }
@@ -103,14 +107,14 @@ fn percent_encoding_of_some_or_all_characters() {
     assert_found_at(text.as_bytes(), Encoding::Percent, 0, 74);
 }
 
-fn percent(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+fn each(text: &str, write: fn(u8) -> String) -> String {
+    text.bytes().map(write).collect()
 }
 
 #[test]
 fn json_escapes_of_some_or_all_characters() {
-    let all: String = TOKEN.bytes().map(|byte| format!("\\u00{byte:02x}")).collect();
-    let upper: String = TOKEN.bytes().map(|byte| format!("\\u00{byte:02X}")).collect();
+    let all = each(TOKEN, |byte| format!("\\u00{byte:02x}"));
+    let upper = each(TOKEN, |byte| format!("\\u00{byte:02X}"));
     for text in [TOKEN.replacen('_', "\\u005f", 1), TOKEN.replace('_', "\\u005F"), all, upper] {
         let line = format!("\\u0020{text}\\u0020");
         assert_found_at(line.as_bytes(), Encoding::Json, 6, 6 + text.len() as u64);
@@ -119,7 +123,7 @@ fn json_escapes_of_some_or_all_characters() {
 
 #[test]
 fn hexadecimal_digits_at_both_alignments() {
-    let lower: String = TOKEN.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let lower = each(TOKEN, |byte| format!("{byte:02x}"));
     for text in [lower.to_uppercase(), lower] {
         for before in ["", "0", "0x", "abc"] {
             let line = format!("{before}{text}00");
@@ -127,6 +131,10 @@ fn hexadecimal_digits_at_both_alignments() {
             assert_found_at(line.as_bytes(), Encoding::Hex, start, start + 144);
         }
     }
+    let lower = each(TOKEN, |byte| format!("{byte:02x}"));
+    let (before, after) = lower.split_at(100);
+    let mixed = format!("{before}{}", after.to_uppercase());
+    assert_eq!(places(&finder().find(mixed.as_bytes())), []);
 }
 
 #[test]
@@ -139,6 +147,24 @@ fn base64_at_every_alignment() {
                 let start = 6 + (before * 8 / 6) as u64;
                 let end = 6 + ((before + 72) * 8).div_ceil(6) as u64;
                 assert_found_at(line.as_bytes(), Encoding::Base64, start, end);
+            }
+        }
+    }
+}
+
+/// The last character may be one of those that differ between the alphabets.
+#[test]
+fn base64_with_bits_of_what_follows() {
+    let mut rng = ChaCha20Rng::seed_from_u64(4);
+    let mut token = || Token::generate(&LIVE, &mut rng).unwrap();
+    let token =
+        std::iter::repeat_with(&mut token).find(|token| token.expose_secret().ends_with('o'));
+    let token = token.unwrap();
+    for before in ["", "x", "xy"] {
+        for after in [0x20, 0x80, 0xc0, 0xe0, 0xf0_u8] {
+            let text = [before.as_bytes(), token.expose_secret().as_bytes(), &[after]].concat();
+            for engine in [&STANDARD, &base64::engine::general_purpose::URL_SAFE_NO_PAD] {
+                assert_eq!(finder().find(engine.encode(&text).as_bytes()).len(), 1);
             }
         }
     }
@@ -224,7 +250,7 @@ fn the_longest_forms_byte_by_byte() {
     let longest = prefix!("a23456789_123456789_1234");
     let token = Token::generate(&longest, &mut ChaCha20Rng::seed_from_u64(3)).unwrap();
     let token = token.expose_secret();
-    let each = |write: fn(u8) -> String| token.bytes().map(write).collect::<String>().into_bytes();
+    let each = |write| each(token, write).into_bytes();
     let wrapped = |before: &str, first: usize, separator: &str| {
         let encoded = STANDARD.encode(format!("{before}{token}"));
         let (line, rest) = encoded.split_at(first);
@@ -247,11 +273,16 @@ fn the_longest_forms_byte_by_byte() {
         (3..=40).flat_map(|first| ["", "x", "xy"].map(|before| wrapped(before, first, &indent)));
     let finder = Finder::new([longest]).with_all_encodings();
     for text in texts.into_iter().chain(base64) {
-        let mut scan = finder.scan();
-        let found: Vec<Found> = text.iter().flat_map(|byte| scan.push(&[*byte])).collect();
-        assert_eq!(found.len(), 1, "{}", text.escape_ascii());
-        assert_eq!(places(&found), places(&finder.find(&text)));
-        let found = &finder.find(&text)[0];
+        let found = finder.find(&text);
+        // Also by a finder that has no longer form to wait for.
+        let own = Finder::new([longest]).with_encoding(found[0].encoding);
+        for finder in [&finder, &own] {
+            let mut scan = finder.scan();
+            let scanned: Vec<Found> = text.iter().flat_map(|byte| scan.push(&[*byte])).collect();
+            assert_eq!(places(&scanned), places(&found), "{}", text.escape_ascii());
+            assert_eq!((scanned[0].line, scanned[0].column), (found[0].line, found[0].column));
+        }
+        let [found] = &found[..] else { panic!("{found:?}") };
         let line = text[..usize::try_from(found.range.start).unwrap()]
             .split(|byte| *byte == b'\n')
             .count();

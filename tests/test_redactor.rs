@@ -3,11 +3,12 @@
 use std::io::{self, Write};
 
 use api_tokens::{
-    Prefix,
+    Prefix, Token,
     leak::{Finder, Redactor},
     prefix,
 };
 use proptest::prelude::*;
+use rand::{SeedableRng, rngs::ChaCha20Rng};
 
 const TOKEN: &str = "acme_live_Ky9Pf34qY6Nb3wWD_25RQ4F5ZR3qa7yEeeby3abP3E2Zs8IQ9Y7aJZqh1H1ztQ";
 const REPLACED: &str = "[token Ky9Pf34qY6Nb3wWD]";
@@ -37,6 +38,9 @@ fn in_one_piece() {
         (TOKEN[..71].to_owned(), REPLACED.to_owned()),
         (format!("{} …", &TOKEN[..60]), format!("{REPLACED} …")),
         (TOKEN.replace("ZR3", "ZR4"), REPLACED.to_owned()),
+        // The next one begins where it was cut off.
+        (format!("{}{TOKEN}", &TOKEN[..50]), format!("{REPLACED}{REPLACED}")),
+        (format!("{}{TOKEN}", &TOKEN[..68]), format!("{REPLACED}{REPLACED}")),
         // Too little of the secret to be one.
         (format!("{} …", &TOKEN[..46]), format!("{} …", &TOKEN[..46])),
         (format!("{} …", &TOKEN[..47]), format!("{REPLACED} …")),
@@ -65,6 +69,39 @@ fn flushed_in_the_middle() {
         let text = redacted(&[first, second], true);
         let shown = if cut < 47 { &TOKEN[..cut] } else { "" };
         assert_eq!(text, format!("{shown}{REPLACED}"), "{cut}");
+    }
+}
+
+#[test]
+fn at_the_end_where_the_next_may_begin() {
+    let finder = Finder::new([prefix!("acme_live")]);
+    for (cut, flush) in [(67, true), (68, true), (67, false), (68, false)] {
+        let mut redactor = Redactor::new(&finder, Vec::new());
+        write!(redactor, "{}acme_li", &TOKEN[..cut]).unwrap();
+        if flush {
+            redactor.flush().unwrap();
+            redactor.write_all(b"ve").unwrap();
+        }
+        let text = String::from_utf8(redactor.finish().unwrap()).unwrap();
+        assert_eq!(text, format!("{REPLACED}{}", if flush { "_live" } else { "_li" }));
+    }
+}
+
+#[test]
+fn with_the_longest_prefix() {
+    let longest = prefix!("a23456789_123456789_1234");
+    let token = Token::generate(&longest, &mut ChaCha20Rng::seed_from_u64(1)).unwrap();
+    let (finder, text, id) = (Finder::new([longest]), token.expose_secret(), token.id());
+    for len in 70..=87 {
+        let text = format!("{}{text}", &text[..len]);
+        for cut in 0..text.len() {
+            let mut redactor = Redactor::new(&finder, Vec::new());
+            for piece in [&text[..cut], &text[cut..]] {
+                redactor.write_all(piece.as_bytes()).unwrap();
+            }
+            let written = String::from_utf8(redactor.finish().unwrap()).unwrap();
+            assert_eq!(written, format!("[token {id}][token {id}]"), "{len}, {cut}");
+        }
     }
 }
 

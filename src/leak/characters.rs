@@ -168,10 +168,9 @@ impl<'b> Characters<'b> {
 
     fn base64(&mut self, before: u8) -> Option<u8> {
         if self.run == 0 && before > 0 {
-            let sextet = self.sextet()?;
-            // The high bits are those of the byte before the token.
+            // The others are those of the byte before the token.
             self.held = if before == 1 { 4 } else { 2 };
-            self.bits = sextet & if before == 1 { 0b1111 } else { 0b11 };
+            self.bits = self.sextet()?;
         }
         while self.held < 8 {
             self.bits = self.bits << 6 | self.sextet()?;
