@@ -62,13 +62,16 @@ fn redactor() {
 
 // Of what the two read as fragments of tokens, random bytes make texts that are worth a try.
 proptest! {
+    // The slow ways are that, without optimization.
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
     #[test]
-    fn finder_of_any_fragments(data in prop::collection::vec(any::<u8>(), 0..12)) {
+    fn finder_of_any_fragments(data in prop::collection::vec(any::<u8>(), 0..8)) {
         fuzz::leak::finder(&data);
     }
 
     #[test]
-    fn redactor_of_any_fragments(data in prop::collection::vec(any::<u8>(), 0..12)) {
+    fn redactor_of_any_fragments(data in prop::collection::vec(any::<u8>(), 0..8)) {
         fuzz::leak::redactor(&data);
     }
 }

@@ -25,7 +25,7 @@ async fn whoever_has_the_token_is_told_what_becomes_of_it() {
         assert_eq!((answer.status, &*answer.body), (StatusCode::OK, r#"{"status":"revoked"}"#));
         assert_eq!(answer.headers["cache-control"], "no-store");
     }
-    let kept = format!("https://paste.example/?q={}", token.id());
+    let kept = format!("https://paste.example/?q=[token {}]", token.id());
     let expected = [leak_reported("found", Some(&kept)), revoked("found")];
     assert_eq!(tokens.history(token.id()).await, expected);
     assert!(!format!("{:?}", tokens.events.kinds()).contains(&text[27..]));
