@@ -23,6 +23,7 @@ mod characters;
 mod encoding;
 mod finder;
 mod found;
+mod hits;
 mod needles;
 mod position;
 mod redactor;
@@ -30,6 +31,7 @@ mod redactor;
 pub mod reports;
 mod rules;
 mod scan;
+mod shape;
 
 pub use encoding::{Encoding, EncodingError};
 pub use finder::Finder;

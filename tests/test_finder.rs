@@ -87,6 +87,13 @@ fn utf16_of_both_orders_at_both_alignments() {
         assert_found_at(&[before, &little].concat(), Encoding::Utf16, start, start + 144);
         assert_found_at(&[before, &big].concat(), Encoding::Utf16, start, start + 144);
     }
+    // Between other characters it can be read in both orders: it is the one that is aligned.
+    let text = format!("T={TOKEN}\n");
+    let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    for bytes in [little, big] {
+        assert_found_at(&bytes, Encoding::Utf16, 4, 148);
+    }
     let line: Vec<u8> = format!("a\nb={TOKEN}").encode_utf16().flat_map(u16::to_le_bytes).collect();
     let found = finder().find(&line);
     assert_eq!((found[0].line, found[0].column), (2, 3));

@@ -61,7 +61,7 @@ fn in_two_pieces_cut_anywhere() {
     assert_eq!(redacted(&bytes, false), expected);
 }
 
-/// What a flush cannot wait for is as little as never helps.
+/// A flush shows at most the 19 characters of a secret that are let pass anyway.
 #[test]
 fn flushed_in_the_middle() {
     for cut in 0..=TOKEN.len() {

@@ -23,7 +23,7 @@ pub(super) enum Coding {
     },
     Percent,
     Json,
-    /// Before the token, its first group of three bytes has so many others.
+    /// So many bytes stand before the token in its first group of three.
     Base64 {
         before: u8,
     },
@@ -33,6 +33,24 @@ pub(super) enum Coding {
 }
 
 impl Coding {
+    /// What there is of an encoding.
+    pub(super) fn of(encoding: Encoding) -> &'static [Self] {
+        match encoding {
+            Encoding::Plain => &[Coding::Plain],
+            Encoding::Utf16 => {
+                &[Coding::Utf16 { big_endian: false }, Coding::Utf16 { big_endian: true }]
+            }
+            Encoding::Percent => &[Coding::Percent],
+            Encoding::Json => &[Coding::Json],
+            Encoding::Base64 => &[
+                Coding::Base64 { before: 0 },
+                Coding::Base64 { before: 1 },
+                Coding::Base64 { before: 2 },
+            ],
+            Encoding::Hex => &[Coding::Hex { upper: false }, Coding::Hex { upper: true }],
+        }
+    }
+
     pub(super) fn encoding(self) -> Encoding {
         match self {
             Self::Plain => Encoding::Plain,
@@ -41,6 +59,15 @@ impl Coding {
             Self::Json => Encoding::Json,
             Self::Base64 { .. } => Encoding::Base64,
             Self::Hex { .. } => Encoding::Hex,
+        }
+    }
+
+    /// What stands before the two digits of a character that is escaped.
+    pub(super) fn escape(self) -> &'static [u8] {
+        match self {
+            Self::Percent => b"%",
+            Self::Json => br"\u00",
+            _ => b"",
         }
     }
 
@@ -72,7 +99,7 @@ pub(super) fn token_at<R>(
     start: usize,
     found: impl FnOnce(&[u8], TokenId, usize) -> R,
 ) -> Option<R> {
-    let len = prefix.as_bytes().len().saturating_add(LEN_AFTER_PREFIX);
+    let len = ParsedToken::len(prefix);
     if coding == Coding::Plain {
         let end = start.checked_add(len)?;
         let text = bytes.get(start..end)?;
@@ -129,20 +156,7 @@ impl<'b> Characters<'b> {
                 let (high, low) = if big_endian { (first, second) } else { (second, first) };
                 (high == 0).then_some(low)?
             }
-            Coding::Percent => match self.take()? {
-                b'%' => self.escaped()?,
-                other => other,
-            },
-            Coding::Json => match self.take()? {
-                b'\\' => {
-                    [b'u', b'0', b'0']
-                        .iter()
-                        .all(|byte| self.take() == Some(*byte))
-                        .then_some(())?;
-                    self.escaped()?
-                }
-                other => other,
-            },
+            Coding::Percent | Coding::Json => self.maybe_escaped()?,
             Coding::Base64 { before } => self.base64(before)?,
             Coding::Hex { upper } => {
                 let (high, low) = (self.take()?, self.take()?);
@@ -161,7 +175,12 @@ impl<'b> Characters<'b> {
         Some(byte)
     }
 
-    fn escaped(&mut self) -> Option<u8> {
+    fn maybe_escaped(&mut self) -> Option<u8> {
+        let escape = self.coding.escape();
+        if !self.bytes.get(self.at..)?.starts_with(escape) {
+            return self.take();
+        }
+        self.at = self.at.saturating_add(escape.len());
         self.is_encoded = true;
         hex(self.take()?, self.take()?)
     }

@@ -10,7 +10,8 @@ pub enum Encoding {
     /// As it is, as in ASCII, UTF-8, and what contains them.
     Plain,
     /// UTF-16, of either byte order, at any alignment: Windows' consoles and registry, Java's and
-    /// JavaScript's memory.
+    /// JavaScript's memory. Where ASCII text around it lets it be read in both orders, it is told once,
+    /// in the aligned one; unless [`Scan`](super::Scan) gets the text in pieces of which one ends there.
     Utf16,
     /// Percent-encoding (RFC 3986 §2.1) of any of its characters, such as `%5F` for `_`, with digits
     /// of either case. What is around the token may be encoded or not.

@@ -25,7 +25,8 @@ pub struct Found {
     /// The line where it begins, from 1. Lines end with `\n`.
     pub line: u64,
     /// Where in that line it begins, in characters, from 1: bytes that do not continue a character
-    /// of UTF-8 and are not zero, so that it is right in UTF-16, too.
+    /// of UTF-8 and are not zero, so that it is right for ASCII text in UTF-16, too. A byte order mark
+    /// counts.
     pub column: u64,
     /// The same for the same token, wherever and however it is written.
     pub fingerprint: Fingerprint,

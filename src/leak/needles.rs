@@ -1,6 +1,7 @@
 //! What is searched for: how prefixes are written in each encoding.
 
 use aho_corasick::{AhoCorasick, MatchKind, packed};
+use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
 use memchr::memmem;
 
 use super::characters::Coding;
@@ -15,7 +16,7 @@ pub(super) struct Needle {
 }
 
 impl Needle {
-    /// `None` for those of which no beginning is always the same: any character may be escaped.
+    /// `None` where any character may be escaped, so that no beginning is always the same.
     pub(super) fn new(prefix: Prefix, coding: Coding) -> Option<Self> {
         let text = [prefix.as_bytes(), b"_"].concat();
         let bytes = match coding {
@@ -26,7 +27,8 @@ impl Needle {
             }
             Coding::Percent | Coding::Json => return None,
             Coding::Base64 { before } => base64(&text, before),
-            Coding::Hex { upper } => text.iter().flat_map(|byte| hex(*byte, upper)).collect(),
+            Coding::Hex { upper: true } => digits(&text, |byte| format!("{byte:02X}")),
+            Coding::Hex { upper: false } => digits(&text, |byte| format!("{byte:02x}")),
         };
         Some(Self { prefix, coding, bytes })
     }
@@ -41,26 +43,16 @@ impl Needle {
 
 /// The characters of which every bit is the text's.
 fn base64(text: &[u8], before: u8) -> Vec<u8> {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let bits: Vec<bool> =
-        text.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1 == 1)).collect();
-    let shared = match before {
-        0 => 0,
-        1 => 4,
-        _ => 2,
-    };
-    let (sextets, _) = bits.get(shared..).unwrap_or_default().as_chunks::<6>();
-    let number =
-        |bits: &[bool; 6]| bits.iter().fold(0, |number, bit| number << 1 | usize::from(*bit));
-    sextets.iter().filter_map(|bits| ALPHABET.get(number(bits)).copied()).collect()
+    let before = usize::from(before);
+    let whole = [&vec![0; before], text].concat();
+    let start = before.saturating_mul(8).div_ceil(6);
+    let end = whole.len().saturating_mul(8) / 6;
+    let encoded = BASE64_STANDARD_NO_PAD.encode(whole).into_bytes();
+    encoded.get(start..end).unwrap_or_default().to_vec()
 }
 
-fn hex(byte: u8, upper: bool) -> [u8; 2] {
-    [byte >> 4, byte & 15].map(|digit| match (digit, upper) {
-        (0..10, _) => digit.wrapping_add(b'0'),
-        (_, true) => digit.wrapping_sub(10).wrapping_add(b'A'),
-        (_, false) => digit.wrapping_sub(10).wrapping_add(b'a'),
-    })
+fn digits(text: &[u8], write: fn(&u8) -> String) -> Vec<u8> {
+    text.iter().map(write).collect::<String>().into_bytes()
 }
 
 /// Finds where any needle is: with vector instructions, for one needle or for up to some dozens.

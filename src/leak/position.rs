@@ -24,6 +24,28 @@ impl Position {
     }
 }
 
+/// A position in a text that consists of two parts, and where that is.
+pub(super) struct Counted {
+    at: usize,
+    pub(super) position: Position,
+}
+
+impl Counted {
+    pub(super) fn from(position: Position) -> Self {
+        Self { at: 0, position }
+    }
+
+    /// Moves on to `place`, which is not before the one where it is.
+    pub(super) fn advance(&mut self, place: usize, [first, second]: [&[u8]; 2]) {
+        let border = first.len();
+        let within = first.get(self.at..place.min(border));
+        self.position.advance(within.unwrap_or_default());
+        let after = self.at.saturating_sub(border)..place.saturating_sub(border);
+        self.position.advance(second.get(after).unwrap_or_default());
+        self.at = place;
+    }
+}
+
 /// Bytes that neither continue a character of UTF-8 nor are the other half of one of UTF-16.
 fn characters(bytes: &[u8]) -> u64 {
     let begins = |byte: &&u8| **byte & 0xc0 != 0x80 && **byte != 0;

@@ -3,21 +3,18 @@ use std::io::{self, Write};
 
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{Finder, characters::MAX_LEN};
-use crate::{
-    ParsedToken, Prefix, TokenId,
-    token::{
-        SECRET_LEN,
-        base62::{CHECKSUM_LEN, is_base62},
-    },
+use super::{
+    Finder,
+    shape::{AFTER_ID, MAX_HELD, Shape, TELLING},
 };
+use crate::TokenId;
 
 /// A writer that replaces tokens by their id in what is written through it: a guard for logs.
 ///
 /// `acme_live_Ky9Pf34qY6Nb3wWD_25RQ…` becomes `[token Ky9Pf34qY6Nb3wWD]`, also where it came in several
 /// pieces. What it takes for a token is more than what a [`Finder`] does: one whose end was cut off, or
 /// whose checksum is wrong, gives away its secret all the same. Only a beginning with fewer than 20
-/// characters of the secret stays, since at least 113 bits are missing from it.
+/// characters of the secret stays, since at least 119 bits are missing from it.
 ///
 /// What could be the beginning of a token is held back until more is written, up to 111 bytes.
 /// [`flush`](Write::flush), [`finish`](Self::finish) and dropping it write that, too. It looks for
@@ -80,56 +77,57 @@ impl<W: Write> Redactor<W> {
 
     /// Writes a piece of text, and holds back what may be the beginning of a token.
     fn redact(&mut self, piece: &[u8]) -> io::Result<()> {
-        let rest = self.after_swallowed(piece);
-        let rest = if self.held.is_empty() { rest } else { self.complete(rest)? };
-        let mut from = 0;
-        loop {
-            match self.finder.shape_from(rest, from) {
-                Shape::Other => return self.put(rest, from),
-                Shape::Token { start, end, id } => {
-                    self.put(rest.get(..start).unwrap_or_default(), from)?;
-                    self.replace(id)?;
-                    from = end;
-                }
-                Shape::Beginning { start, .. } => {
-                    self.put(rest.get(..start).unwrap_or_default(), from)?;
-                    self.hold(rest.get(start..).unwrap_or_default());
-                    return Ok(());
-                }
+        let piece = self.after_swallowed(piece);
+        let held = self.held.len();
+        let mut done = 0;
+        if held > 0 {
+            // With so much of the piece, it is decided what the text is that was held back.
+            let mut both = core::mem::take(&mut self.held);
+            both.extend_from_slice(piece.get(..MAX_HELD).unwrap_or(piece));
+            // What was written already is not written again; it may be part of a token all the same.
+            let written = core::mem::take(&mut self.written);
+            let (end, beginning) = self.put_replaced(&both, written, held)?;
+            if let Some(start) = beginning {
+                self.written = written.saturating_sub(start);
+                both.drain(..start);
+                self.held = both;
+                return Ok(());
             }
+            both.zeroize();
+            self.held = both;
+            done = end.saturating_sub(held);
         }
+        let rest = piece.get(done..).unwrap_or_default();
+        if let (_, Some(start)) = self.put_replaced(rest, 0, rest.len())? {
+            self.hold(rest.get(start..).unwrap_or_default());
+        }
+        Ok(())
     }
 
-    /// Decides what the text is that was held back, with what comes now. Returns what remains of that.
-    fn complete<'p>(&mut self, piece: &'p [u8]) -> io::Result<&'p [u8]> {
-        let mut both = core::mem::take(&mut self.held);
-        let held = both.len();
-        both.extend_from_slice(piece.get(..MAX_HELD).unwrap_or(piece));
-        // What was written already is not written again; it may be part of a token all the same.
-        let mut from = core::mem::take(&mut self.written);
+    /// Writes the text from `from` to `until`, and in the place of each token that begins before that,
+    /// its id. Returns up to where that is, and where a token begins that is not decided.
+    fn put_replaced(
+        &mut self,
+        text: &[u8],
+        mut from: usize,
+        until: usize,
+    ) -> io::Result<(usize, Option<usize>)> {
         let mut search = 0;
         loop {
-            match self.finder.shape_from(&both, search) {
-                Shape::Token { start, end, id } if start < held => {
-                    self.put(both.get(..start).unwrap_or_default(), from)?;
+            match self.finder.shape_from(text, search) {
+                Shape::Token { start, end, id } if start < until => {
+                    self.put(text.get(..start).unwrap_or_default(), from)?;
                     self.replace(id)?;
                     from = end;
                     search = end;
                 }
-                // Then all of the piece is in it: with a token's length after the start, it is decided.
-                Shape::Beginning { start, .. } if start < held => {
-                    self.put(both.get(..start).unwrap_or_default(), from)?;
-                    self.written = from.saturating_sub(start);
-                    both.drain(..start);
-                    self.held = both;
-                    return Ok(&[]);
+                Shape::Beginning { start, .. } if start < until => {
+                    self.put(text.get(..start).unwrap_or_default(), from)?;
+                    return Ok((from, Some(start)));
                 }
                 _ => {
-                    self.put(both.get(..held).unwrap_or_default(), from)?;
-                    let next = from.saturating_sub(held);
-                    both.zeroize();
-                    self.held = both;
-                    return Ok(piece.get(next..).unwrap_or_default());
+                    self.put(text.get(..until).unwrap_or_default(), from)?;
+                    return Ok((from, None));
                 }
             }
         }
@@ -201,112 +199,5 @@ impl<W: Write> Drop for Redactor<W> {
 impl<W: Write> fmt::Debug for Redactor<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Redactor").field("finder", &self.finder).finish_non_exhaustive()
-    }
-}
-
-/// What a token has after its id: secret and checksum.
-const AFTER_ID: usize = SECRET_LEN + CHECKSUM_LEN;
-
-/// With so many characters of its secret, a text is taken for a token.
-const TELLING: usize = 20;
-
-/// How long the beginning of a token can be before it is decided: another one may begin within it.
-const MAX_HELD: usize = MAX_LEN + Prefix::MAX_LEN + 1;
-
-/// What was found in a text.
-enum Shape {
-    Token {
-        start: usize,
-        end: usize,
-        id: TokenId,
-    },
-    /// The text ends before it can be told. `cut` is what it would be if nothing else came.
-    Beginning {
-        start: usize,
-        cut: Option<Cut>,
-    },
-    Other,
-}
-
-/// A token of which a part may be missing: its id, how many characters come after that, and where
-/// they end.
-struct Cut {
-    id: TokenId,
-    secret: usize,
-    end: usize,
-}
-
-impl Finder {
-    /// The first token from `from` on, whole or cut off, or what may become one at the end.
-    fn shape_from(&self, text: &[u8], mut from: usize) -> Shape {
-        while let Some(at) = self.plain().find(text, from) {
-            match self.shape_at(text, at) {
-                Shape::Other => from = at.saturating_add(1),
-                shape => return shape,
-            }
-        }
-        match self.beginning(text, from) {
-            Some(start) => Shape::Beginning { start, cut: None },
-            None => Shape::Other,
-        }
-    }
-
-    /// Where, at the end of the text, a prefix begins that is not complete.
-    fn beginning(&self, text: &[u8], from: usize) -> Option<usize> {
-        let from = from.max(text.len().saturating_sub(Prefix::MAX_LEN));
-        (from..text.len()).find(|at| {
-            let rest = text.get(*at..).unwrap_or_default();
-            self.prefixes().iter().any(|prefix| prefix.as_bytes().starts_with(rest))
-        })
-    }
-
-    fn shape_at(&self, text: &[u8], start: usize) -> Shape {
-        let mut shape = Shape::Other;
-        for prefix in self.prefixes() {
-            match self.shape_of(prefix, text, start) {
-                Shape::Other => {}
-                token @ Shape::Token { .. } => return token,
-                beginning @ Shape::Beginning { .. } => shape = beginning,
-            }
-        }
-        shape
-    }
-
-    fn shape_of(&self, prefix: &Prefix, text: &[u8], start: usize) -> Shape {
-        let undecided = Shape::Beginning { start, cut: None };
-        let rest = text.get(start..).unwrap_or_default();
-        let after_prefix =
-            rest.strip_prefix(prefix.as_bytes()).and_then(|rest| rest.strip_prefix(b"_"));
-        let Some(rest) = after_prefix else { return Shape::Other };
-        let Some((id, rest)) = rest.split_first_chunk::<{ TokenId::LEN }>() else {
-            return if is_base62(rest) { undecided } else { Shape::Other };
-        };
-        let Ok(id) = TokenId::from_bytes(id) else { return Shape::Other };
-        let Some(rest) = rest.strip_prefix(b"_") else {
-            return if rest.is_empty() { undecided } else { Shape::Other };
-        };
-        let begin = text.len().saturating_sub(rest.len());
-        let is_secret = |byte: &&u8| byte.is_ascii_alphanumeric();
-        let secret = rest.iter().take(AFTER_ID).take_while(is_secret).count();
-        let end = begin.saturating_add(secret);
-        if secret < AFTER_ID && end == text.len() {
-            return Shape::Beginning { start, cut: Some(Cut { id, secret, end }) };
-        }
-        let whole = text.get(start..end).unwrap_or_default();
-        if ParsedToken::parse(prefix, whole).is_ok() {
-            return Shape::Token { start, end, id };
-        }
-        // What follows the secret of one that was cut off may be the next one.
-        let near =
-            text.get(..end.saturating_add(Prefix::MAX_LEN).saturating_add(1)).unwrap_or(text);
-        let next = self.plain().find(near, begin).filter(|next| *next < end);
-        let secret_end = next.unwrap_or(end);
-        if secret_end.saturating_sub(begin) < TELLING {
-            Shape::Other
-        } else if next.is_none() && self.beginning(text, begin).is_some_and(|next| next < end) {
-            Shape::Beginning { start, cut: Some(Cut { id, secret, end }) }
-        } else {
-            Shape::Token { start, end: secret_end, id }
-        }
     }
 }

@@ -1,6 +1,9 @@
 use zeroize::Zeroizing;
 
-use super::{Finder, Found, position::Position};
+use super::{
+    Finder, Found,
+    position::{Counted, Position},
+};
 
 /// Looks through a text that comes piece by piece, and finds tokens across the borders, too.
 ///
@@ -43,10 +46,10 @@ impl Scan {
         let (overlap, carried) = (self.finder.overlap(), self.carried.len());
         self.carried.extend_from_slice(bytes.get(..overlap).unwrap_or(bytes));
         let mut found = Vec::new();
-        let mut counted = Counted { at: 0, position: self.position };
+        let mut counted = Counted::from(self.position);
         if carried > 0 {
             // Those that lie on one side of the border alone have been found, or are found below.
-            for hit in self.finder.hits(&self.carried) {
+            for hit in self.finder.hits(&self.carried, self.begin) {
                 if hit.start < carried && carried < hit.end {
                     counted.advance(hit.start, [&self.carried, &[]]);
                     found.push(hit.at(self.begin, counted.position));
@@ -55,7 +58,7 @@ impl Scan {
         }
         self.carried.truncate(carried);
         let begin = self.begin.saturating_add(carried as u64);
-        for hit in self.finder.hits(bytes) {
+        for hit in self.finder.hits(bytes, begin) {
             counted.advance(carried.saturating_add(hit.start), [&self.carried, bytes]);
             found.push(hit.at(begin, counted.position));
         }
@@ -67,29 +70,12 @@ impl Scan {
     fn carry(&mut self, bytes: &[u8]) {
         let (overlap, carried) = (self.finder.overlap(), self.carried.len());
         let gone = carried.saturating_add(bytes.len()).saturating_sub(overlap);
-        let mut counted = Counted { at: 0, position: self.position };
+        let mut counted = Counted::from(self.position);
         counted.advance(gone, [&self.carried, bytes]);
         self.position = counted.position;
         self.begin = self.begin.saturating_add(gone as u64);
         self.carried.drain(..gone.min(carried));
         let kept = bytes.len().saturating_sub(overlap);
         self.carried.extend_from_slice(bytes.get(kept..).unwrap_or_default());
-    }
-}
-
-/// A position, and where that is in what was carried and has come now.
-struct Counted {
-    at: usize,
-    position: Position,
-}
-
-impl Counted {
-    fn advance(&mut self, place: usize, [carried, bytes]: [&[u8]; 2]) {
-        let border = carried.len();
-        let within = carried.get(self.at..place.min(border));
-        self.position.advance(within.unwrap_or_default());
-        let after = self.at.saturating_sub(border)..place.saturating_sub(border);
-        self.position.advance(bytes.get(after).unwrap_or_default());
-        self.at = place;
     }
 }

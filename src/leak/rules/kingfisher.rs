@@ -3,10 +3,7 @@
 use core::fmt::{self, Write};
 
 use super::{Rules, dashed, live_check::LiveCheck, pattern, quote::Quoted, write_comment};
-use crate::{
-    Prefix,
-    token::{self, base62::CHECKSUM_LEN},
-};
+use crate::{ParsedToken, Prefix, token::base62::CHECKSUM_LEN};
 
 pub(super) fn write(rules: &Rules, out: &mut String) -> fmt::Result {
     write_comment(out, "kingfisher scan --rules-path kingfisher.yml PATH")?;
@@ -24,7 +21,7 @@ pub(super) fn write(rules: &Rules, out: &mut String) -> fmt::Result {
 /// The group of the pattern is what is reported, and the value of `TOKEN`. The checksum is over all
 /// that comes before it, and it alone decides: the entropy of a text says less.
 fn write_rule(rules: &Rules, prefix: Prefix, out: &mut String) -> fmt::Result {
-    let len = prefix.as_bytes().len().saturating_add(token::LEN_AFTER_PREFIX);
+    let len = ParsedToken::len(&prefix);
     writeln!(
         out,
         "  - name: {title}
