@@ -67,23 +67,69 @@ fn flushed_in_the_middle() {
     for cut in 0..=TOKEN.len() {
         let (first, second) = TOKEN.as_bytes().split_at(cut);
         let text = redacted(&[first, second], true);
-        let shown = if cut < 47 { &TOKEN[..cut] } else { "" };
-        assert_eq!(text, format!("{shown}{REPLACED}"), "{cut}");
+        assert_eq!(text, flushed_at(cut), "{cut}");
+    }
+}
+
+/// What becomes of the token if it is flushed after so many characters.
+fn flushed_at(cut: usize) -> String {
+    match &TOKEN[..cut] {
+        shown if cut < 47 => format!("{shown}{REPLACED}"),
+        // Which could have been the beginning of the next one.
+        long if long.ends_with('a') => format!("{REPLACED}a"),
+        _ => REPLACED.to_owned(),
     }
 }
 
 #[test]
 fn at_the_end_where_the_next_may_begin() {
     let finder = Finder::new([prefix!("acme_live")]);
-    for (cut, flush) in [(67, true), (68, true), (67, false), (68, false)] {
-        let mut redactor = Redactor::new(&finder, Vec::new());
-        write!(redactor, "{}acme_li", &TOKEN[..cut]).unwrap();
-        if flush {
-            redactor.flush().unwrap();
-            redactor.write_all(b"ve").unwrap();
+    for cut in [50, 67, 68] {
+        for next in 0..TOKEN.len() {
+            for flush in [true, false] {
+                let mut redactor = Redactor::new(&finder, Vec::new());
+                write!(redactor, "{}{}", &TOKEN[..cut], &TOKEN[..next]).unwrap();
+                if flush {
+                    redactor.flush().unwrap();
+                }
+                redactor.write_all(&TOKEN.as_bytes()[next..]).unwrap();
+                let text = String::from_utf8(redactor.finish().unwrap()).unwrap();
+                let second = if flush { flushed_at(next) } else { REPLACED.to_owned() };
+                assert_eq!(text, format!("{REPLACED}{second}"), "{cut}, {next}, {flush}");
+            }
         }
-        let text = String::from_utf8(redactor.finish().unwrap()).unwrap();
-        assert_eq!(text, format!("{REPLACED}{}", if flush { "_live" } else { "_li" }));
+    }
+}
+
+/// What a program does that takes an error for "not written".
+#[test]
+fn a_piece_that_is_written_again_after_an_error() {
+    /// Fails once, after so many times.
+    struct Busy(Vec<u8>, usize);
+    impl Write for Busy {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let fails = self.1 == 0;
+            self.1 = self.1.wrapping_sub(1);
+            if fails { Err(io::ErrorKind::WouldBlock.into()) } else { self.0.write(bytes) }
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let text = format!("x {TOKEN} y");
+    for (cut, fails, flush) in (0..=text.len())
+        .flat_map(|cut| (0..6).map(move |fails| (cut, fails)))
+        .flat_map(|(cut, fails)| [true, false].map(|flush| (cut, fails, flush)))
+    {
+        let mut redactor = Redactor::new(&Finder::new(PREFIXES), Busy(Vec::new(), fails));
+        for piece in [&text[..cut], &text[cut..]] {
+            while redactor.write(piece.as_bytes()).is_err() {}
+            while flush && redactor.flush().is_err() {}
+        }
+        while redactor.flush().is_err() {}
+        let written = String::from_utf8(redactor.finish().unwrap().0).unwrap();
+        assert!(written.contains(REPLACED), "{cut}, {fails}, {flush}: {written}");
+        assert!(!written.contains(&TOKEN[46..66]), "{cut}, {fails}, {flush}: {written}");
     }
 }
 

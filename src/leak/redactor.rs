@@ -21,7 +21,8 @@ use crate::TokenId;
 /// plain text only, whatever the finder's encodings are: a token in the base64 of an `Authorization:
 /// Basic` field is not replaced.
 ///
-/// After an error of the writer, it is not known how much of that piece was written.
+/// After an error of the writer, it is not known how much of that piece was written: if it is written
+/// again, some of it may be there twice, but no token.
 ///
 /// With tracing-subscriber, a closure makes one for each event:
 ///
@@ -75,33 +76,73 @@ impl<W: Write> Redactor<W> {
         self.writer.take().ok_or_else(|| io::ErrorKind::Other.into())
     }
 
-    /// Writes a piece of text, and holds back what may be the beginning of a token.
+    /// Writes a piece of text, and holds back what may be the beginning of a token. After an error all
+    /// is as before, so that the piece may come again.
     fn redact(&mut self, piece: &[u8]) -> io::Result<()> {
-        let piece = self.after_swallowed(piece);
-        let held = self.held.len();
-        let mut done = 0;
-        if held > 0 {
+        let (written, swallowed) = (self.written, self.swallowed);
+        let mut held = core::mem::take(&mut self.held);
+        let len = held.len();
+        if len > 0 {
             // With so much of the piece, it is decided what the text is that was held back.
-            let mut both = core::mem::take(&mut self.held);
-            both.extend_from_slice(piece.get(..MAX_HELD).unwrap_or(piece));
-            // What was written already is not written again; it may be part of a token all the same.
-            let written = core::mem::take(&mut self.written);
-            let (end, beginning) = self.put_replaced(&both, written, held)?;
-            if let Some(start) = beginning {
-                self.written = written.saturating_sub(start);
-                both.drain(..start);
-                self.held = both;
-                return Ok(());
+            held.extend_from_slice(piece.get(..MAX_HELD).unwrap_or(piece));
+        }
+        let result = self.redact_after(&held, len, piece);
+        match result {
+            Ok(Kept::Held { start, written }) => {
+                held.drain(..start);
+                self.written = written;
             }
-            both.zeroize();
-            self.held = both;
+            Ok(Kept::Piece { start }) => {
+                held.zeroize();
+                // Room for all that will be looked at: a buffer that grows leaves a copy behind.
+                held.reserve_exact(2 * MAX_HELD);
+                held.extend_from_slice(piece.get(start..).unwrap_or_default());
+                self.written = 0;
+            }
+            Ok(Kept::Nothing) => {
+                held.zeroize();
+                self.written = 0;
+            }
+            Err(_) => {
+                held.truncate(len);
+                (self.written, self.swallowed) = (written, swallowed);
+            }
+        }
+        self.held = held;
+        result.map(drop)
+    }
+
+    /// The same: `both` is what is held back, `held` bytes, and what of the piece is needed with it.
+    fn redact_after(&mut self, both: &[u8], held: usize, piece: &[u8]) -> io::Result<Kept> {
+        // What was written already is not written again; it may be part of a token all the same.
+        let mut done = self.written.max(self.swallow(if held > 0 { both } else { piece }));
+        if held > 0 {
+            let (end, beginning) = self.put_replaced(both, done, held)?;
+            if let Some(start) = beginning {
+                return Ok(Kept::Held { start, written: done.saturating_sub(start) });
+            }
             done = end.saturating_sub(held);
         }
-        let rest = piece.get(done..).unwrap_or_default();
-        if let (_, Some(start)) = self.put_replaced(rest, 0, rest.len())? {
-            self.hold(rest.get(start..).unwrap_or_default());
+        let (_, beginning) = self.put_replaced(piece, done, piece.len())?;
+        Ok(beginning.map_or(Kept::Nothing, |start| Kept::Piece { start }))
+    }
+
+    /// How much of a text belongs to a token that was replaced already: not what may be the next one.
+    fn swallow(&mut self, text: &[u8]) -> usize {
+        if self.swallowed == 0 {
+            return 0;
         }
-        Ok(())
+        let belongs = |byte: &&u8| byte.is_ascii_alphanumeric();
+        let count = text.iter().take(self.swallowed).take_while(belongs).count();
+        let (next, is_decided) = match self.finder.shape_from(text, 0) {
+            Shape::Token { start, .. } => (start, true),
+            Shape::Beginning { start, .. } => (start, false),
+            Shape::Other => (text.len(), false),
+        };
+        let goes_on = count >= next && !is_decided;
+        let count = count.min(next);
+        self.swallowed = if goes_on { self.swallowed.saturating_sub(count) } else { 0 };
+        count
     }
 
     /// Writes the text from `from` to `until`, and in the place of each token that begins before that,
@@ -133,36 +174,32 @@ impl<W: Write> Redactor<W> {
         }
     }
 
-    fn hold(&mut self, beginning: &[u8]) {
-        // Room for all that will be looked at: a buffer that grows leaves a copy behind.
-        self.held.reserve_exact(2 * MAX_HELD);
-        self.held.extend_from_slice(beginning);
-    }
-
     /// Writes what is held back, or its id if too much of the secret is in it.
     fn release(&mut self) -> io::Result<()> {
-        let held = core::mem::take(&mut self.held);
-        if let Shape::Beginning { cut: Some(cut), .. } = self.finder.shape_from(&held, 0)
-            && cut.secret >= TELLING
-        {
-            let is_all = cut.end == held.len();
-            self.swallowed = if is_all { AFTER_ID.saturating_sub(cut.secret) } else { 0 };
-            self.written = 0;
-            self.replace(cut.id)?;
-            return self.put(&held, cut.end);
+        let Shape::Beginning { cut: Some(cut), .. } = self.finder.shape_from(&self.held, 0) else {
+            return self.release_from(self.written);
+        };
+        if cut.secret_len < TELLING {
+            return self.release_from(self.written);
         }
-        self.put(&held, self.written)?;
-        self.written = held.len();
-        self.held = held;
-        Ok(())
+        // The end of it may be the beginning of the next one, and then stays held back as well.
+        let next = self.finder.beginning(&self.held, cut.secret_start);
+        let end = next.unwrap_or(self.held.len());
+        self.replace(cut.id)?;
+        self.held.drain(..end);
+        self.swallowed = AFTER_ID.saturating_sub(end.saturating_sub(cut.secret_start));
+        self.written = 0;
+        self.release_from(0)
     }
 
-    fn after_swallowed<'p>(&mut self, piece: &'p [u8]) -> &'p [u8] {
-        let belongs = |byte: &&u8| byte.is_ascii_alphanumeric();
-        let count = piece.iter().take(self.swallowed).take_while(belongs).count();
-        let rest = piece.get(count..).unwrap_or_default();
-        self.swallowed = if rest.is_empty() { self.swallowed.saturating_sub(count) } else { 0 };
-        rest
+    fn release_from(&mut self, from: usize) -> io::Result<()> {
+        let held = core::mem::take(&mut self.held);
+        let result = self.put(&held, from);
+        if result.is_ok() {
+            self.written = held.len();
+        }
+        self.held = held;
+        result
     }
 
     fn put(&mut self, text: &[u8], from: usize) -> io::Result<()> {
@@ -175,6 +212,20 @@ impl<W: Write> Redactor<W> {
     fn replace(&mut self, id: TokenId) -> io::Result<()> {
         self.put(&[b"[token ", id.as_bytes().as_slice(), b"]"].concat(), 0)
     }
+}
+
+/// What is to be held back.
+enum Kept {
+    /// What was, from there on, of which so much is written already.
+    Held {
+        start: usize,
+        written: usize,
+    },
+    /// The piece, from there on.
+    Piece {
+        start: usize,
+    },
+    Nothing,
 }
 
 impl<W: Write> Write for Redactor<W> {

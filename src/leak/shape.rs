@@ -33,12 +33,12 @@ pub(super) enum Shape {
     Other,
 }
 
-/// A token of which a part may be missing: its id, how many characters come after that, and where
-/// they end.
+/// A token of which a part may be missing: its id, where the characters begin that come after that, and
+/// how many they are.
 pub(super) struct Cut {
     pub(super) id: TokenId,
-    pub(super) secret: usize,
-    pub(super) end: usize,
+    pub(super) secret_start: usize,
+    pub(super) secret_len: usize,
 }
 
 impl Finder {
@@ -57,7 +57,7 @@ impl Finder {
     }
 
     /// Where, at the end of the text, a prefix begins that is not complete.
-    fn beginning(&self, text: &[u8], from: usize) -> Option<usize> {
+    pub(super) fn beginning(&self, text: &[u8], from: usize) -> Option<usize> {
         let from = from.max(text.len().saturating_sub(Prefix::MAX_LEN));
         (from..text.len()).find(|at| {
             let rest = text.get(*at..).unwrap_or_default();
@@ -94,8 +94,9 @@ impl Finder {
         let is_secret = |byte: &&u8| byte.is_ascii_alphanumeric();
         let secret = rest.iter().take(AFTER_ID).take_while(is_secret).count();
         let end = begin.saturating_add(secret);
+        let cut = Cut { id, secret_start: begin, secret_len: secret };
         if secret < AFTER_ID && end == text.len() {
-            return Shape::Beginning { start, cut: Some(Cut { id, secret, end }) };
+            return Shape::Beginning { start, cut: Some(cut) };
         }
         let whole = text.get(start..end).unwrap_or_default();
         if ParsedToken::parse(prefix, whole).is_ok() {
@@ -109,7 +110,7 @@ impl Finder {
         if secret_end.saturating_sub(begin) < TELLING {
             Shape::Other
         } else if next.is_none() && self.beginning(text, begin).is_some_and(|next| next < end) {
-            Shape::Beginning { start, cut: Some(Cut { id, secret, end }) }
+            Shape::Beginning { start, cut: Some(cut) }
         } else {
             Shape::Token { start, end: secret_end, id }
         }
