@@ -241,8 +241,8 @@ impl Reports {
     /// missing, of another type or new, and an entry that makes no sense takes nothing from the
     /// others. The answer says of each entry with a token whether it is one of ours
     /// (`true_positive`, also if it has come to its end) or not (`false_positive`): by the SHA-256
-    /// of the token as it came, and by its `type`, as it came if that is 1 to 100 letters, digits, `-`, `_` and
-    /// `.`, and else not at all.
+    /// of the token as it came, and by its `type`. Nothing is said of an entry whose `type` is other
+    /// than 1 to 100 letters, digits, `-`, `_` and `.`, or has a token in it.
     ///
     /// | | |
     /// |---|---|
@@ -285,6 +285,15 @@ impl Reports {
     /// Whoever has the whole token is told what has become of it: 200, and a `status` such as
     /// `{"status":"revoked"}`. All others have the same answer to the byte, 404: it is not told
     /// whether there is such an id, or what is wrong with a text.
+    ///
+    /// | | |
+    /// |---|---|
+    /// | 200 | a token of ours; the body says what has become of it |
+    /// | 400 | there is no `token`, or more than one |
+    /// | 404 | not a token of ours |
+    /// | 413 | too large |
+    /// | 415 | neither JSON nor a form |
+    /// | 503 | the store cannot be reached: send it again |
     pub fn found(&self) -> MethodRouter {
         found::route(self.clone())
     }

@@ -162,10 +162,12 @@ async fn what_is_no_report_is_refused() {
         (StatusCode::BAD_REQUEST, String::new()),
         (StatusCode::BAD_REQUEST, "[]".to_owned()),
         (StatusCode::BAD_REQUEST, "{}".to_owned()),
+        (StatusCode::BAD_REQUEST, r#"["a",null,null,null,null]"#.to_owned()),
         (StatusCode::BAD_REQUEST, r#"{"token":""}"#.to_owned()),
         (StatusCode::BAD_REQUEST, r#"{"token":17}"#.to_owned()),
         (StatusCode::BAD_REQUEST, r#"{"token":"a","token":"b"}"#.to_owned()),
         (StatusCode::NOT_FOUND, r#"{"token":"a","more":1}"#.to_owned()),
+        (StatusCode::NOT_FOUND, "\r\n {\"token\":\"a\"}\n".to_owned()),
         (StatusCode::PAYLOAD_TOO_LARGE, format!(r#"{{"token":"{}"}}"#, "a".repeat(16 * 1024))),
     ] {
         let answer = send(&app, found_request(body.clone())).await;

@@ -86,7 +86,7 @@ async fn receive_all(
     received.filter_map(Result::transpose).collect()
 }
 
-/// The host's store has: nothing is known.
+/// The host's store has panicked: nothing is known.
 fn panicked() -> VerifyError {
     StoreError::new(StoreErrorKind::Other, "a task that received a report panicked").into()
 }

@@ -46,7 +46,10 @@ struct RawEntry<'a> {
 impl Entry {
     /// What is not an object, or names a member twice, is an entry without anything.
     pub(super) fn read(json: &str) -> Self {
-        let Ok(raw) = serde_json::from_str::<RawEntry<'_>>(json) else { return Self::default() };
+        // Serde reads the members of a struct from an array, too.
+        let is_object = json.trim_start().starts_with('{');
+        let raw = serde_json::from_str::<RawEntry<'_>>(json);
+        let Some(raw) = raw.ok().filter(|_| is_object) else { return Self::default() };
         let token = raw.token.and_then(text).filter(|token| !token.is_empty());
         Self {
             token: token.map(|token| Zeroizing::new(token.into_bytes())),

@@ -151,7 +151,7 @@ async fn receive(
         let (source, url) = (entry.source.as_deref(), entry.url.as_deref());
         let claim = Claim { reporter: &signed.source, source, url };
         let token = batch.add(&text, &claim, reports);
-        if let Some(token_type) = entry.token_type.filter(|name| is_type(name)) {
+        if let Some(token_type) = entry.token_type.filter(|name| is_type(name, reports)) {
             // They know the text as they sent it.
             reported.push((token, Fingerprint::of(&text), token_type));
         }
@@ -176,9 +176,10 @@ struct Feedback {
 }
 
 /// A name of a type that can be sent back.
-fn is_type(text: &str) -> bool {
+fn is_type(text: &str, reports: &Reports) -> bool {
     (1..=100).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        && reports.finder.find(text.as_bytes()).is_empty()
 }
 
 /// The one value of a field.
