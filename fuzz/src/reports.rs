@@ -1,7 +1,7 @@
 use std::{cell::RefCell, sync::LazyLock};
 
 use api_tokens::{
-    EventKind, Issuer, Keyring, MemoryStore, NewToken, Status, Verifier,
+    EventKind, Issuer, Keyring, LeakUrl, MemoryStore, NewToken, Status, Verifier,
     leak::reports::{KeySource, KeySourceError, LeakPolicy, Reports, SignedReports},
     prefix,
 };
@@ -143,7 +143,9 @@ async fn found(body: &[u8]) {
 async fn found_in_a_form(body: &[u8]) {
     const FORM: &str = "application/x-www-form-urlencoded";
     Answer::of_finder(FORM, body.to_vec()).await;
-    let url: String = body.iter().map(|byte| format!("%{byte:02x}")).collect();
+    let digit = |digit: u8| char::from_digit(digit.into(), 16).unwrap();
+    let url: String =
+        body.iter().flat_map(|byte| ['%', digit(byte >> 4), digit(byte & 15)]).collect();
     let form = format!("url={url}&token=%20{}+%0d%0A", *TEXT);
     let is_too_large = form.len() > 16 * 1024;
     let answer = Answer::of_finder(FORM, form.into_bytes()).await;
@@ -180,7 +182,7 @@ impl Answer {
             let EventKind::LeakReported { source, url } = event.event.kind else { continue };
             let source = source.as_str();
             assert!(source == reporter || source.starts_with(&format!("{reporter}: ")), "{source}");
-            let url = url.as_ref().map(|url| url.as_str());
+            let url = url.as_ref().map(LeakUrl::as_str);
             for (text, max) in [(Some(source), 100), (url, 1000)] {
                 let Some(text) = text else { continue };
                 assert!((1..=max).contains(&text.chars().count()));
