@@ -10,9 +10,9 @@ use crate::{
 /// Something that happened to a token, or to a request: when, to which token, by whom.
 ///
 /// It carries no secret, and nothing that a client sent, but for where a leaked token was found.
-/// Events of changes are stored in the
-/// transaction of the change ([`TokenStore::write`](crate::TokenStore::write)), and go to the
-/// [`EventSink`] once it is committed; all others go to the sink alone.
+/// Events of changes are stored in the transaction of the change
+/// ([`TokenStore::write`](crate::TokenStore::write)), and go to the [`EventSink`] once it is
+/// committed; all others go to the sink alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// When.
@@ -291,8 +291,8 @@ pub trait EventSink: Send + Sync + 'static {
 
 /// Writes events to [`tracing`](https://docs.rs/tracing), under the target `api_tokens`:
 /// changes at level INFO, refusals at DEBUG, and at WARN [`EventKind::ReuseDetected`],
-/// [`EventKind::LeakReported`], [`EventKind::UsageLost`], [`EventKind::BackgroundDelayed`], [`EventKind::BackgroundResumed`],
-/// and refusals that are an outage.
+/// [`EventKind::LeakReported`], [`EventKind::UsageLost`], [`EventKind::BackgroundDelayed`],
+/// [`EventKind::BackgroundResumed`], and refusals that are an outage.
 ///
 /// The fields are `event`, and where they apply `token`, `project`, `by`, `by_token` and `detail`.
 #[derive(Debug, Clone, Copy, Default)]

@@ -1,25 +1,33 @@
 use std::{cell::RefCell, sync::LazyLock};
 
 use api_tokens::{
-    EventKind, Issuer, Keyring, MemoryStore, NewToken, Status, Verifier,
-    leak::reports::{LeakPolicy, Reports},
+    EventKind, Issuer, Keyring, LeakUrl, MemoryStore, NewToken, Status, Verifier,
+    leak::reports::{KeySource, KeySourceError, LeakPolicy, Reports, SignedReports},
     prefix,
 };
 use axum::{
-    body::Body,
-    http::{Request, StatusCode, header::AUTHORIZATION},
+    Router,
+    body::{Body, to_bytes},
+    http::{Request, StatusCode, header::AUTHORIZATION, header::CONTENT_TYPE},
+};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use p256::{
+    ecdsa::{DerSignature, SigningKey, signature::Signer},
+    pkcs8::{EncodePublicKey, LineEnding},
 };
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use serde::{
     Deserialize, Deserializer,
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 use tower::ServiceExt;
 
 const SHARED: &str = "of the fuzzer, not a secret";
 const TYPE: &str = "acme";
+
+static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::from_slice(&[1; 32]).unwrap());
 
 thread_local! {
     static RUNTIME: RefCell<Runtime> =
@@ -40,79 +48,231 @@ async fn service() -> (Issuer<MemoryStore>, String) {
     (issuer, created.token.expose_secret().to_owned())
 }
 
-/// A body with reports, as GitLab sends it: read by what reads GitHub's, too, and unsigned.
+/// What is reported, by each route; its token is revoked if it is there.
 pub fn reports(data: &[u8]) {
-    let text = &*TEXT;
-    let body = replace(data, b"TOKEN", text.as_bytes());
-    let read = reports_slowly(&body, text);
-    RUNTIME.with_borrow(|runtime| runtime.block_on(check(body, read, text)));
+    let body = replace(data, b"TOKEN", TEXT.as_bytes());
+    RUNTIME.with_borrow(|runtime| {
+        runtime.block_on(async {
+            gitlab(&body).await;
+            signed(&body).await;
+            found(&body).await;
+            found_in_a_form(&body).await;
+        });
+    });
 }
 
-async fn check(body: Vec<u8>, read: Option<Read>, text: &str) {
-    let (issuer, _) = service().await;
-    let reports = Reports::new().issuer(&issuer, LeakPolicy::Revoke);
-    let app = reports.gitlab(SHARED.to_owned().try_into().unwrap(), [TYPE]);
+async fn gitlab(body: &[u8]) {
     let request = Request::post("/v1/revoke_tokens").header(AUTHORIZATION, SHARED);
-    let answer = app.oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
-
-    let ann = "ann".parse().unwrap();
-    let id = text[10..26].parse().unwrap();
-    let record = issuer.get(id, &ann).await.unwrap().unwrap();
-    let is_revoked = record.status(record.created_at) == Status::Revoked;
-    if let Some(read) = read {
-        let is_complete = read.is_array && read.is_complete;
-        let expected = if is_complete { StatusCode::NO_CONTENT } else { StatusCode::BAD_REQUEST };
-        assert_eq!(answer.status(), expected);
-        assert_eq!(is_revoked, read.has_token);
-    }
-    for event in issuer.events(id, &ann, None, 1000).await.unwrap() {
-        let EventKind::LeakReported { source, url } = event.event.kind else { continue };
-        assert_eq!(source.as_str(), "gitlab");
-        let Some(url) = url else { continue };
-        assert!((1..=1000).contains(&url.as_str().chars().count()));
-        assert!(!url.as_str().chars().any(char::is_control));
-        let secret = text[27..].to_ascii_lowercase();
-        assert!(!url.as_str().to_ascii_lowercase().contains(&secret), "{url}");
-    }
+    let request = request.body(Body::from(body.to_vec())).unwrap();
+    let token = SHARED.to_owned().try_into().unwrap();
+    let answer = Answer::of(|reports| reports.gitlab(token, [TYPE]), request, "gitlab").await;
+    let documented =
+        [StatusCode::NO_CONTENT, StatusCode::BAD_REQUEST, StatusCode::PAYLOAD_TOO_LARGE];
+    assert!(documented.contains(&answer.status), "{}", answer.status);
+    let Some(entries) = entries_slowly(body) else { return };
+    let is_complete = entries
+        .iter()
+        .flatten()
+        .all(|entry| entry.token().is_some() && entry.text("type") == Some(TYPE));
+    let is_received = entries.is_some() && is_complete;
+    let expected = if is_received { StatusCode::NO_CONTENT } else { StatusCode::BAD_REQUEST };
+    assert_eq!(answer.status, expected);
+    let has_token = entries.iter().flatten().any(|entry| entry.token().is_some_and(is_planted));
+    assert_eq!(answer.is_revoked, has_token);
 }
 
-/// What there is in a body.
-struct Read {
-    is_array: bool,
-    /// Whether each entry has a token, and a type that is listed.
-    is_complete: bool,
-    /// Whether one has the token that exists.
-    has_token: bool,
-}
-
-/// `None` for what this reads otherwise: it rejects all of a body with a number out of range, or
-/// with half of a character.
-fn reports_slowly(body: &[u8], text: &str) -> Option<Read> {
-    let value = match serde_json::from_slice::<Value>(body) {
-        Ok(value) => value,
-        Err(_) if serde_json::from_slice::<IgnoredAny>(body).is_ok() => return None,
-        Err(_) => Value::Null,
+/// The signature is right.
+async fn signed(body: &[u8]) {
+    let signature: DerSignature = KEY.sign(body);
+    let request = Request::post("/")
+        .header("Github-Public-Key-Identifier", "1")
+        .header("Github-Public-Key-Signature", BASE64_STANDARD.encode(signature.as_bytes()))
+        .body(Body::from(body.to_vec()))
+        .unwrap();
+    let route = |reports: &Reports| {
+        Router::new().route("/", reports.signed(SignedReports::github(Published)))
     };
-    let mut read = Read { is_array: value.is_array(), is_complete: true, has_token: false };
-    let entries: Vec<Entry> = serde_json::from_slice(body).unwrap_or_default();
-    for entry in entries {
-        let Entry(members) = entry;
-        let of = |name: &str| members.iter().filter(|(own, _)| own == name).collect::<Vec<_>>();
-        let one = |name: &str| match &of(name)[..] {
-            [(_, Value::String(text))] => text.clone(),
-            _ => String::new(),
-        };
-        let names = ["token", "type", "url", "source", "location"];
-        let is_read = names.iter().all(|name| of(name).len() <= 1);
-        let token = if is_read { one("token") } else { String::new() };
-        read.is_complete &= !token.is_empty() && one("type") == TYPE;
-        read.has_token |= token == text;
+    let answer = Answer::of(route, request, "github").await;
+    let documented = [StatusCode::OK, StatusCode::BAD_REQUEST, StatusCode::PAYLOAD_TOO_LARGE];
+    assert!(documented.contains(&answer.status), "{}", answer.status);
+    let Some(entries) = entries_slowly(body) else { return };
+    let Some(entries) = entries else {
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+        return;
+    };
+    assert_eq!(answer.status, StatusCode::OK);
+    let mut has_token = false;
+    let mut labels = Vec::new();
+    for entry in &entries {
+        let Some(token) = entry.token() else { continue };
+        has_token |= is_planted(token);
+        let label = if is_planted(token) { "true_positive" } else { "false_positive" };
+        if let Some(name) = entry.text("type").filter(|name| is_type(name)) {
+            labels.push((name, label));
+        }
     }
-    Some(read)
+    assert_eq!(answer.is_revoked, has_token);
+    let feedback: Vec<Value> = serde_json::from_str(&answer.body).unwrap();
+    let answered: Vec<_> = feedback
+        .iter()
+        .map(|one| (one["token_type"].as_str().unwrap(), one["label"].as_str().unwrap()))
+        .collect();
+    assert_eq!(answered, labels);
+    for one in &feedback {
+        let hash = one["token_hash"].as_str().unwrap();
+        assert!(hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    }
+}
+
+async fn found(body: &[u8]) {
+    let answer = Answer::of_finder("application/json", body.to_vec()).await;
+    if body.len() > 16 * 1024 {
+        assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+        return;
+    }
+    let Some(entry) = read_slowly::<Entry>(body) else { return };
+    let expected = match entry.as_ref().and_then(Entry::token) {
+        Some(token) if is_planted(token) => StatusCode::OK,
+        Some(_) => StatusCode::NOT_FOUND,
+        None => StatusCode::BAD_REQUEST,
+    };
+    assert_eq!(answer.status, expected);
+}
+
+/// The bytes are the form, and then the URL in one with the token.
+async fn found_in_a_form(body: &[u8]) {
+    const FORM: &str = "application/x-www-form-urlencoded";
+    Answer::of_finder(FORM, body.to_vec()).await;
+    let digit = |digit: u8| char::from_digit(digit.into(), 16).unwrap();
+    let url: String =
+        body.iter().flat_map(|byte| ['%', digit(byte >> 4), digit(byte & 15)]).collect();
+    let form = format!("url={url}&token=%20{}+%0d%0A", *TEXT);
+    let is_too_large = form.len() > 16 * 1024;
+    let answer = Answer::of_finder(FORM, form.into_bytes()).await;
+    let expected = if is_too_large { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::OK };
+    assert_eq!(answer.status, expected);
+}
+
+struct Answer {
+    status: StatusCode,
+    body: String,
+    /// Whether the token that exists is.
+    is_revoked: bool,
+}
+
+impl Answer {
+    /// Nothing of the token is in the answer, nor in what is recorded of the report by `reporter`.
+    async fn of(
+        route: impl FnOnce(&Reports) -> Router,
+        request: Request<Body>,
+        reporter: &str,
+    ) -> Self {
+        let (issuer, _) = service().await;
+        let app = route(&Reports::new().issuer(&issuer, LeakPolicy::Revoke));
+        let answer = app.oneshot(request).await.unwrap();
+        let (parts, body) = answer.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap();
+        let body = String::from_utf8(body.into()).unwrap();
+        let header = format!("{:?}", parts.headers);
+        assert!(!has_secret(&body) && !has_secret(&header), "{header} {body}");
+
+        let ann = "ann".parse().unwrap();
+        let id = TEXT[10..26].parse().unwrap();
+        for event in issuer.events(id, &ann, None, 1000).await.unwrap() {
+            let EventKind::LeakReported { source, url } = event.event.kind else { continue };
+            let source = source.as_str();
+            assert!(source == reporter || source.starts_with(&format!("{reporter}: ")), "{source}");
+            let url = url.as_ref().map(LeakUrl::as_str);
+            for (text, max) in [(Some(source), 100), (url, 1000)] {
+                let Some(text) = text else { continue };
+                assert!((1..=max).contains(&text.chars().count()));
+                assert!(!text.chars().any(char::is_control));
+                assert!(!has_secret(text), "{text}");
+            }
+        }
+        let record = issuer.get(id, &ann).await.unwrap().unwrap();
+        let is_revoked = record.status(record.created_at) == Status::Revoked;
+        Self { status: parts.status, body, is_revoked }
+    }
+
+    async fn of_finder(content_type: &str, body: Vec<u8>) -> Self {
+        let request = Request::post("/").header(CONTENT_TYPE, content_type);
+        let request = request.body(Body::from(body)).unwrap();
+        let route = |reports: &Reports| Router::new().route("/", reports.found());
+        let answer = Self::of(route, request, "found").await;
+        let documented = [200, 400, 404, 413];
+        assert!(documented.contains(&answer.status.as_u16()), "{}", answer.status);
+        assert_eq!(answer.is_revoked, answer.status == StatusCode::OK);
+        assert_eq!(answer.is_revoked, answer.body == r#"{"status":"revoked"}"#);
+        answer
+    }
+}
+
+/// The key by which the signed reports are.
+struct Published;
+
+impl KeySource for Published {
+    async fn fetch(&self) -> Result<Vec<u8>, KeySourceError> {
+        static DOCUMENT: LazyLock<Vec<u8>> = LazyLock::new(|| {
+            let key = p256::PublicKey::from(KEY.verifying_key());
+            let key = key.to_public_key_pem(LineEnding::LF).unwrap();
+            let keys = json!([{ "key_identifier": "1", "key": key }]);
+            json!({ "public_keys": keys }).to_string().into_bytes()
+        });
+        Ok(DOCUMENT.clone())
+    }
+}
+
+/// Whether it is the token that exists, with or without white space around it.
+fn is_planted(text: &str) -> bool {
+    text.trim_matches([' ', '\t', '\n', '\u{c}', '\r']) == *TEXT
+}
+
+fn has_secret(text: &str) -> bool {
+    text.to_ascii_lowercase().contains(&TEXT[27..].to_ascii_lowercase())
+}
+
+/// Whether it is sent back.
+fn is_type(text: &str) -> bool {
+    (1..=100).contains(&text.len())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        && !has_secret(text)
+}
+
+/// The entries of an array. See [`read_slowly`].
+#[expect(clippy::option_option, reason = "not known, none, some")]
+fn entries_slowly(body: &[u8]) -> Option<Option<Vec<Entry>>> {
+    read_slowly::<Vec<Entry>>(body)
+}
+
+/// `Some(None)` for what is no JSON, or has another form; `None` for what this reads otherwise: it
+/// rejects all of a body with a number out of range, or with half of a character.
+#[expect(clippy::option_option, reason = "not known, none, some")]
+fn read_slowly<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Option<Option<T>> {
+    let is_known = serde_json::from_slice::<Value>(body).is_ok()
+        || serde_json::from_slice::<IgnoredAny>(body).is_err();
+    is_known.then(|| serde_json::from_slice(body).ok())
 }
 
 /// The members of an object in their order, also those that come twice; none of another value.
 struct Entry(Vec<(String, Value)>);
+
+impl Entry {
+    fn text(&self, name: &str) -> Option<&str> {
+        let Self(members) = self;
+        let mut values = members.iter().filter(|(own, _)| own == name);
+        values.next().and_then(|(_, value)| value.as_str())
+    }
+
+    /// None of an entry that names a member twice.
+    fn token(&self) -> Option<&str> {
+        let Self(members) = self;
+        let count = |name| members.iter().filter(|(own, _)| own == name).count();
+        let is_read =
+            ["token", "type", "url", "source", "location"].into_iter().all(|name| count(name) <= 1);
+        self.text("token").filter(|token| is_read && !token.is_empty())
+    }
+}
 
 impl<'de> Deserialize<'de> for Entry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -11,7 +11,7 @@
 //!
 //! In all three, what counts is the reported token itself: **possession is proof**. A report does
 //! something only if its token has the right secret. Signature and shared token are there to keep
-//! strangers from making work.
+//! strangers from making work. White space (ASCII) around a token is no part of it.
 //!
 //! ```
 //! use api_tokens::{
@@ -78,6 +78,7 @@ mod body;
 mod found;
 mod gitlab;
 mod keys;
+mod leak;
 mod notify;
 mod place;
 mod record;
@@ -91,20 +92,20 @@ use std::sync::Arc;
 
 use axum::{Router, routing::MethodRouter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use zeroize::Zeroizing;
 
 pub use gitlab::{GitLabToken, GitLabTokenError};
-pub use keys::KeySource;
-pub use notify::{Leak, LeakAction, LeakNotifier, NotifyError};
+pub use keys::{KeySource, KeySourceError};
+pub use leak::{Leak, LeakAction};
+pub use notify::{LeakNotifier, NotifyError};
 pub use place::LeakPlace;
 #[cfg(feature = "reqwest")]
 pub use reqwest::HttpKeys;
 pub use signed::SignedReports;
 
 use self::{
-    batch::{Batch, Verdict},
+    batch::Batch,
     notify::DynLeakNotifier,
-    place::Found,
+    place::Claim,
     tokens::{DynTokens, Tokens},
 };
 use super::Finder;
@@ -229,13 +230,8 @@ impl Reports {
         url: Option<&str>,
     ) -> Result<Option<Leak>, VerifyError> {
         let mut batch = Batch::default();
-        let token = Zeroizing::new(token.to_vec());
-        batch.add(token, &Found { by: source, kind: None, url }, self);
-        match batch.receive(self, None).await.pop() {
-            Some(Verdict::Ours(_, leak)) => Ok(Some(*leak)),
-            Some(Verdict::Outage(error)) => Err(error),
-            Some(Verdict::NotOurs) | None => Ok(None),
-        }
+        batch.add(token, &Claim { reporter: source, source: None, url }, self);
+        Ok(batch.receive(self, None).await?.into_values().next())
     }
 
     /// A route that receives signed reports, in the protocol of GitHub's secret scanning partner
@@ -245,8 +241,8 @@ impl Reports {
     /// missing, of another type or new, and an entry that makes no sense takes nothing from the
     /// others. The answer says of each entry with a token whether it is one of ours
     /// (`true_positive`, also if it has come to its end) or not (`false_positive`): by the SHA-256
-    /// of the token, and by its `type`, as it came if that is 1 to 100 letters, digits, `-`, `_` and
-    /// `.`, and else not at all.
+    /// of the token as it came, and by its `type`. Nothing is said of an entry whose `type` is other
+    /// than 1 to 100 letters, digits, `-`, `_` and `.`, or has a token in it.
     ///
     /// | | |
     /// |---|---|
@@ -289,6 +285,15 @@ impl Reports {
     /// Whoever has the whole token is told what has become of it: 200, and a `status` such as
     /// `{"status":"revoked"}`. All others have the same answer to the byte, 404: it is not told
     /// whether there is such an id, or what is wrong with a text.
+    ///
+    /// | | |
+    /// |---|---|
+    /// | 200 | a token of ours; the body says what has become of it |
+    /// | 400 | there is no `token`, or more than one |
+    /// | 404 | not a token of ours |
+    /// | 413 | too large |
+    /// | 415 | neither JSON nor a form |
+    /// | 503 | the store cannot be reached: send it again |
     pub fn found(&self) -> MethodRouter {
         found::route(self.clone())
     }

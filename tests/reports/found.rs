@@ -55,6 +55,30 @@ async fn a_form_does_as_well() {
     }
 }
 
+#[tokio::test]
+async fn white_space_around_a_token_is_no_part_of_it() {
+    let tokens = in_memory();
+    let app = app(&reports(&tokens, LeakPolicy::Revoke), &Signing::new(1));
+    for (before, after) in [(" ", ""), ("", "\n"), ("", "\r\n"), ("\n\t ", " \u{c}\r\n")] {
+        let token = tokens.create().await;
+        let text = format!("{before}{}{after}", token.expose_secret());
+        let answer = found(&app, &text, None).await;
+        assert_eq!(answer.status, StatusCode::OK, "{before:?} {after:?}");
+        assert!(!tokens.is_accepted(&token).await);
+
+        let token = tokens.create().await;
+        let text = format!("{before}{}{after}", token.expose_secret());
+        let form =
+            form_urlencoded::Serializer::new(String::new()).append_pair("token", &text).finish();
+        let request = Request::post("/found")
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Body::from(form))
+            .unwrap();
+        assert_eq!(send(&app, request).await.status, StatusCode::OK, "{before:?} {after:?}");
+        assert!(!tokens.is_accepted(&token).await);
+    }
+}
+
 /// Every text but a token with the right secret has one answer, to the byte.
 #[tokio::test]
 async fn nobody_learns_anything_without_the_secret() {
@@ -73,7 +97,9 @@ async fn nobody_learns_anything_without_the_secret() {
         with_id(dead.id().as_str()),
         active.expose_secret().replace("live", "test"),
         active.expose_secret().to_uppercase(),
-        format!("{} ", active.expose_secret()),
+        format!("{}\u{a0}", active.expose_secret()),
+        active.expose_secret().replacen('_', "_ ", 1),
+        " \n".into(),
         active.expose_secret()[..71].to_owned(),
         format!("{}0", active.expose_secret()),
         "a".into(),
@@ -136,10 +162,12 @@ async fn what_is_no_report_is_refused() {
         (StatusCode::BAD_REQUEST, String::new()),
         (StatusCode::BAD_REQUEST, "[]".to_owned()),
         (StatusCode::BAD_REQUEST, "{}".to_owned()),
+        (StatusCode::BAD_REQUEST, r#"["a",null,null,null,null]"#.to_owned()),
         (StatusCode::BAD_REQUEST, r#"{"token":""}"#.to_owned()),
         (StatusCode::BAD_REQUEST, r#"{"token":17}"#.to_owned()),
         (StatusCode::BAD_REQUEST, r#"{"token":"a","token":"b"}"#.to_owned()),
         (StatusCode::NOT_FOUND, r#"{"token":"a","more":1}"#.to_owned()),
+        (StatusCode::NOT_FOUND, "\r\n {\"token\":\"a\"}\n".to_owned()),
         (StatusCode::PAYLOAD_TOO_LARGE, format!(r#"{{"token":"{}"}}"#, "a".repeat(16 * 1024))),
     ] {
         let answer = send(&app, found_request(body.clone())).await;

@@ -48,6 +48,20 @@ async fn listed_types_are_revoked() {
 }
 
 #[tokio::test]
+async fn white_space_around_a_token_is_no_part_of_it() {
+    let tokens = in_memory();
+    let app = app(&reports(&tokens, LeakPolicy::Revoke), &Signing::new(1));
+    let token = tokens.create().await;
+    let text = format!("\t{}\r\n", token.expose_secret());
+    let body = json!([{ "type": GITLAB_TYPE, "token": text }]).to_string();
+    assert_eq!(revoke(&app, &body).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(
+        tokens.history(token.id()).await,
+        [leak_reported("gitlab", None), revoked("gitlab")]
+    );
+}
+
+#[tokio::test]
 async fn other_types_are_refused_and_the_rest_is_done() {
     let tokens = in_memory();
     let app = app(&reports(&tokens, LeakPolicy::Revoke), &Signing::new(1));

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Value, json};
 
-use crate::support::{Signing, app, in_memory, leak_reported, reports, revoked, send};
+use crate::support::{Signing, app, in_memory, leak_reported, reports, revoked, send, unissued};
 
 #[tokio::test]
 async fn entries_may_be_anything() {
@@ -46,9 +46,10 @@ async fn entries_may_be_anything() {
 
 #[tokio::test]
 async fn only_names_are_sent_back_as_types() {
-    let signing = Signing::new(1);
-    let app = app(&api_tokens::leak::reports::Reports::new(), &signing);
+    let (tokens, signing) = (in_memory(), Signing::new(1));
+    let app = app(&reports(&tokens, LeakPolicy::Revoke), &signing);
     let longest = "a".repeat(100);
+    let token = unissued();
     for (kind, is_sent_back) in [
         ("acme_api_token", true),
         ("a", true),
@@ -59,6 +60,8 @@ async fn only_names_are_sent_back_as_types() {
         ("<b>", false),
         ("a b", false),
         ("é", false),
+        (token.expose_secret(), false),
+        (&format!("a-{}.b", token.expose_secret()), false),
     ] {
         let body = json!([{ "token": "a", "type": kind }]).to_string();
         let answer = send(&app, signing.request(body)).await;

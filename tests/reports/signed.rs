@@ -10,12 +10,12 @@ use axum::{
     http::{HeaderName, Request, StatusCode},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::support::{
-    Published, Signing, app, app_of, document, github_request, in_memory, leak_reported, reports,
-    revoked, send,
+    Published, Signing, Told, app, app_of, document, github_request, in_memory, leak_reported,
+    reports, revoked, send,
 };
 
 /// A report that GitHub has published: the body, the id of the key, the signature, and the key.
@@ -122,6 +122,15 @@ async fn no_single_bit_of_the_signature_can_be_changed() {
     }
 }
 
+/// What is answered about a text.
+fn labelled(text: &str, label: &str) -> Value {
+    let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+    let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let digits = digits.map(|digit| char::from_digit(digit.into(), 16).unwrap());
+    let hash: String = digits.collect();
+    json!({ "token_hash": hash, "token_type": "acme_api_token", "label": label })
+}
+
 #[tokio::test]
 async fn a_signed_report_revokes_and_says_so() {
     let (tokens, signing) = (in_memory(), Signing::new(1));
@@ -135,17 +144,8 @@ async fn a_signed_report_revokes_and_says_so() {
     ]);
     let answer = send(&app, signing.request(body.to_string())).await;
     assert_eq!(answer.status, StatusCode::OK);
-    let hash = |text: &str| {
-        let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
-        let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        let digits = digits.map(|digit| char::from_digit(digit.into(), 16).unwrap());
-        digits.collect::<String>()
-    };
-    let labelled = |text, label| json!({ "token_hash": hash(text), "token_type": "acme_api_token", "label": label });
     let expected =
-        json!(
-            [labelled(text, "true_positive"), labelled("acme_live_something", "false_positive"),]
-        );
+        json!([labelled(text, "true_positive"), labelled("acme_live_something", "false_positive")]);
     assert_eq!(answer.json(), expected);
     assert!(!answer.body.contains(text));
 
@@ -157,7 +157,31 @@ async fn a_signed_report_revokes_and_says_so() {
 }
 
 #[tokio::test]
-async fn a_report_that_is_sent_again_changes_nothing() {
+async fn white_space_around_a_token_is_no_part_of_it() {
+    let (tokens, signing, told) = (in_memory(), Signing::new(1), Told::default());
+    let reports = reports(&tokens, LeakPolicy::Revoke).notifier(told.clone());
+    let app = app(&reports, &signing);
+    let token = tokens.create().await;
+    let text = token.expose_secret();
+    let texts = [format!("{text}\n"), text.to_owned(), format!("\t {text}\r\n")];
+    let entries = texts.each_ref().map(|text| json!({ "token": text, "type": "acme_api_token" }));
+    let answer = send(&app, signing.request(json!(entries).to_string())).await;
+    // Of each as it came: that is what they know it by.
+    let expected = texts.each_ref().map(|text| labelled(text, "true_positive"));
+    assert_eq!(answer.json(), json!(expected));
+    assert_eq!(
+        tokens.history(token.id()).await,
+        [leak_reported("github", None), revoked("github")]
+    );
+    assert_eq!(told.take(1).await.len(), 1);
+
+    let blank = json!([{ "token": " \n", "type": "acme_api_token" }]).to_string();
+    let answer = send(&app, signing.request(blank)).await;
+    assert_eq!(answer.json(), json!([labelled(" \n", "false_positive")]));
+}
+
+#[tokio::test]
+async fn a_replayed_body_does_nothing() {
     let (tokens, signing) = (in_memory(), Signing::new(1));
     let app = app(&reports(&tokens, LeakPolicy::Quarantine), &signing);
     let token = tokens.create().await;
@@ -183,30 +207,60 @@ async fn a_report_that_is_sent_again_changes_nothing() {
 }
 
 #[tokio::test]
-async fn forged_and_reordered_reports_do_nothing() {
+async fn a_reordered_body_does_nothing() {
     let (tokens, signing) = (in_memory(), Signing::new(1));
     let app = app(&reports(&tokens, LeakPolicy::Revoke), &signing);
     let [first, second] = [tokens.create().await, tokens.create().await];
-    let entry = |token: &api_tokens::Token| json!({ "token": token.expose_secret() });
-    let in_order = json!([entry(&first), entry(&second)]).to_string();
-    let reordered = json!([entry(&second), entry(&first)]).to_string();
-    let signature = signing.sign(in_order.as_bytes());
-    let stranger = Signing { id: signing.id.clone(), ..Signing::new(2) };
-    for request in [
-        github_request(&signing.id, &signature, reordered),
-        github_request(&signing.id, &stranger.sign(in_order.as_bytes()), in_order.clone()),
+    let [one, other] = [&first, &second]
+        .map(|token| format!(r#"{{"token":"{}","type":"t"}}"#, token.expose_secret()));
+    let signature = signing.sign(format!("[{one},{other}]").as_bytes());
+    let members = |entry: &str| {
+        let (token, kind) = entry.trim_matches(['{', '}']).split_once(',').unwrap();
+        format!("{{{kind},{token}}}")
+    };
+    for body in [
+        format!("[{other},{one}]"),
+        format!("[{one},{one}]"),
+        format!("[{one}]"),
+        format!("[{one}, {other}]"),
+        // The order of the members.
+        format!("[{},{}]", members(&one), members(&other)),
     ] {
-        let answer = send(&app, request).await;
-        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{}", answer.body);
+        let answer = send(&app, github_request(&signing.id, &signature, body.clone())).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{body}");
     }
-    // Of a key that nobody has published.
-    let app = crate::support::app(&reports(&tokens, LeakPolicy::Revoke), &signing);
-    let answer = send(&app, Signing::new(2).request(in_order)).await;
-    assert_eq!(answer.status, StatusCode::FORBIDDEN, "{}", answer.body);
     for token in [&first, &second] {
         assert!(tokens.is_accepted(token).await);
         assert_eq!(tokens.history(token.id()).await, []);
     }
+    // It was a good signature, of what was signed.
+    let body = format!("[{one},{other}]");
+    let answer = send(&app, github_request(&signing.id, &signature, body)).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    for token in [&first, &second] {
+        assert!(!tokens.is_accepted(token).await);
+    }
+}
+
+#[tokio::test]
+async fn a_forged_body_does_nothing() {
+    let (tokens, signing) = (in_memory(), Signing::new(1));
+    let app = app(&reports(&tokens, LeakPolicy::Revoke), &signing);
+    let token = tokens.create().await;
+    let body = json!([{ "token": token.expose_secret() }]).to_string();
+    for request in [
+        // Of a key that nobody has published, under its own id and under that of one that is. The
+        // first makes the keys be fetched: it is known that there is none.
+        Signing::new(2).request(body.clone()),
+        Signing { id: signing.id.clone(), ..Signing::new(2) }.request(body.clone()),
+        // Of another body.
+        github_request(&signing.id, &signing.sign(b"[]"), body.clone()),
+    ] {
+        let answer = send(&app, request).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{}", answer.body);
+    }
+    assert!(tokens.is_accepted(&token).await);
+    assert_eq!(tokens.history(token.id()).await, []);
 }
 
 #[tokio::test]

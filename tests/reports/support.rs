@@ -1,7 +1,6 @@
 //! A product with two prefixes whose tokens are reported, and services that sign their reports.
 
 use std::{
-    error::Error,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -13,7 +12,8 @@ use api_tokens::{
     Event, EventKind, EventSink, Issuer, Keyring, LeakUrl, MemoryStore, Prefix, Token, TokenId,
     TokenRecord, TokenStore, Verifier,
     leak::reports::{
-        KeySource, Leak, LeakNotifier, LeakPolicy, NotifyError, Reports, SignedReports,
+        KeySource, KeySourceError, Leak, LeakNotifier, LeakPolicy, NotifyError, Reports,
+        SignedReports,
     },
     prefix,
     testing::ManualClock,
@@ -211,7 +211,7 @@ impl Published {
 }
 
 impl KeySource for Published {
-    async fn fetch(&self) -> Result<Vec<u8>, Box<dyn Error + Send + Sync>> {
+    async fn fetch(&self) -> Result<Vec<u8>, KeySourceError> {
         self.fetches.fetch_add(1, Ordering::SeqCst);
         tokio::time::sleep(self.takes).await;
         self.document.lock().expect("no panic").clone().ok_or_else(|| "no route to host".into())

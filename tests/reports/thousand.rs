@@ -13,6 +13,8 @@ use crate::support::{
 
 const COUNT: usize = 1000;
 
+const URL: &str = "https://github.com/octocat/Hello-World/blob/1234/foo.txt";
+
 /// Reports the token at once through all nodes, each time found at `url`.
 async fn report(nodes: &[Router], token: &Token, url: impl Fn(usize) -> Option<String>) {
     let mut running = tokio::task::JoinSet::new();
@@ -24,6 +26,26 @@ async fn report(nodes: &[Router], token: &Token, url: impl Fn(usize) -> Option<S
     for answer in running.join_all().await {
         assert_eq!((answer.status, &*answer.body), (StatusCode::OK, r#"{"status":"revoked"}"#));
     }
+}
+
+/// Sends the same signed report a thousand times, to all nodes in turn.
+async fn replay(nodes: &[Router], token: &Token) {
+    /// As many as one node works on.
+    const AT_ONCE: usize = 16;
+    let body = json!([{ "token": token.expose_secret(), "type": "t", "url": URL }]).to_string();
+    let mut running = tokio::task::JoinSet::new();
+    for number in 0..COUNT {
+        if running.len() >= AT_ONCE {
+            assert_eq!(running.join_next().await.unwrap().unwrap(), (StatusCode::OK, true));
+        }
+        let app = nodes[number % nodes.len()].clone();
+        let request = Signing::new(1).request(body.clone());
+        running.spawn(async move {
+            let answer = send(&app, request).await;
+            (answer.status, answer.body.contains("true_positive"))
+        });
+    }
+    assert!(running.join_all().await.iter().all(|answer| *answer == (StatusCode::OK, true)));
 }
 
 async fn changes_once<S: TokenStore>(nodes: &[Tokens<S>]) {
@@ -48,6 +70,16 @@ async fn changes_once<S: TokenStore>(nodes: &[Tokens<S>]) {
     let history = nodes[0].history(token.id()).await;
     assert_eq!(history[2..], [leak_reported("found", Some("https://a.example/"))]);
     assert_eq!(told.take(1).await.len(), 1);
+
+    // The same report, signed.
+    let token = nodes[0].create().await;
+    let before = nodes[0].record(token.id()).await;
+    replay(&apps, &token).await;
+    let expected = [leak_reported("github", Some(URL)), revoked("github")];
+    assert_eq!(nodes[0].history(token.id()).await, expected);
+    assert_eq!(nodes[0].record(token.id()).await.version, before.version + 1);
+    let actions: Vec<_> = told.take(1).await.into_iter().map(|leak| leak.action).collect();
+    assert_eq!(actions, [LeakAction::Revoked]);
 
     // A thousand places.
     let token = nodes[0].create().await;

@@ -2,16 +2,13 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    task::{JoinError, JoinSet},
-};
+use tokio::{sync::OwnedSemaphorePermit, task::JoinSet};
 use zeroize::Zeroizing;
 
 use super::{
     Leak, LeakPlace, Reports,
     notify::DynLeakNotifier,
-    place::{Found, Redacted},
+    place::{Claim, Redacted},
     tokens::DynTokens,
 };
 use crate::{Credentials, StoreError, StoreErrorKind, VerifyError, leak::Fingerprint};
@@ -25,29 +22,21 @@ struct Reported {
     places: Vec<LeakPlace>,
 }
 
-/// What a reported text turned out to be.
-pub(super) enum Verdict {
-    Ours(Fingerprint, Box<Leak>),
-    NotOurs,
-    Outage(VerifyError),
-}
-
 impl Batch {
-    /// Adds a token that was found at a place.
-    pub(super) fn add(
-        &mut self,
-        token: Zeroizing<Vec<u8>>,
-        found: &Found<'_>,
-        reports: &Reports,
-    ) -> Fingerprint {
-        let fingerprint = Fingerprint::of(&token);
+    /// Adds a text that is said to be a token, with or without white space around it. Returns the
+    /// fingerprint of the token in it.
+    pub(super) fn add(&mut self, text: &[u8], claim: &Claim<'_>, reports: &Reports) -> Fingerprint {
+        let token = text.trim_ascii();
+        let fingerprint = Fingerprint::of(token);
         // Longer ones are never accepted.
-        if token.len() > Credentials::MAX_TOKEN_LEN {
+        if !(1..=Credentials::MAX_TOKEN_LEN).contains(&token.len()) {
             return fingerprint;
         }
-        let place = found.place(&Redacted { finder: &reports.finder, token: &token });
-        let reported =
-            self.0.entry(fingerprint).or_insert_with(|| Reported { token, places: Vec::new() });
+        let place = claim.place(&Redacted { finder: &reports.finder, token });
+        let reported = self.0.entry(fingerprint).or_insert_with(|| Reported {
+            token: Zeroizing::new(token.to_vec()),
+            places: Vec::new(),
+        });
         // More would not be recorded.
         if reported.places.len() < LeakPlace::MAX_RECORDED && !reported.places.contains(&place) {
             reported.places.push(place);
@@ -55,74 +44,73 @@ impl Batch {
         fingerprint
     }
 
-    /// Does what is to be done about each, some at a time, to the end, also if nobody waits for it.
+    /// Does what is to be done about each, some at a time, also if nobody waits for it. Returns the
+    /// leaks of tokens of ours, or why some could not be decided; all are done before that counts.
     pub(super) async fn receive(
         self,
         reports: &Reports,
         permit: Option<OwnedSemaphorePermit>,
-    ) -> Vec<Verdict> {
+    ) -> Result<HashMap<Fingerprint, Leak>, VerifyError> {
         let reports = reports.clone();
         let all = tokio::spawn(async move {
-            let verdicts = receive_all(self, reports).await;
+            let leaks = receive_all(self, reports).await;
             drop(permit);
-            verdicts
+            leaks
         });
-        all.await.unwrap_or_else(|_| vec![failed()])
+        all.await.unwrap_or_else(|_| Err(panicked()))
     }
 }
 
-async fn receive_all(batch: Batch, reports: Reports) -> Vec<Verdict> {
+async fn receive_all(
+    batch: Batch,
+    reports: Reports,
+) -> Result<HashMap<Fingerprint, Leak>, VerifyError> {
     const AT_ONCE: usize = 16;
-    let mut verdicts = Vec::with_capacity(batch.0.len());
+    let mut received = Vec::with_capacity(batch.0.len());
     let mut running = JoinSet::new();
     for (fingerprint, reported) in batch.0 {
         if running.len() >= AT_ONCE {
-            verdicts.extend(running.join_next().await.map(joined));
+            received.extend(running.join_next().await);
         }
         let tokens = reports.tokens.clone();
         let notifier = reports.notifier.clone();
-        running.spawn(async move { receive_one(fingerprint, &reported, &tokens, notifier).await });
+        running.spawn(async move {
+            let leak = receive_one(&reported, &tokens, notifier).await?;
+            Ok(leak.map(|leak| (fingerprint, leak)))
+        });
     }
-    while let Some(verdict) = running.join_next().await {
-        verdicts.push(joined(verdict));
+    while let Some(one) = running.join_next().await {
+        received.push(one);
     }
-    verdicts
-}
-
-fn joined(verdict: Result<Verdict, JoinError>) -> Verdict {
-    verdict.unwrap_or_else(|_| failed())
+    let received = received.into_iter().map(|one| one.unwrap_or_else(|_| Err(panicked())));
+    received.filter_map(Result::transpose).collect()
 }
 
 /// The host's store has panicked: nothing is known.
-fn failed() -> Verdict {
-    let error = StoreError::new(StoreErrorKind::Other, "a task that received a report panicked");
-    Verdict::Outage(error.into())
+fn panicked() -> VerifyError {
+    StoreError::new(StoreErrorKind::Other, "a task that received a report panicked").into()
 }
 
 async fn receive_one(
-    fingerprint: Fingerprint,
     reported: &Reported,
     tokens: &[Arc<dyn DynTokens>],
     notifier: Option<Arc<dyn DynLeakNotifier>>,
-) -> Verdict {
-    let mut outage = None;
+) -> Result<Option<Leak>, VerifyError> {
+    let mut undecided = None;
     for tokens in tokens {
         match tokens.receive(&reported.token, &reported.places).await {
             Ok(Some(leak)) => {
                 if let Some(notifier) = notifier.filter(|_| !leak.places.is_empty()) {
                     tokio::spawn(tell(notifier, leak.clone()));
                 }
-                return Verdict::Ours(fingerprint, Box::new(leak));
+                return Ok(Some(leak));
             }
             Ok(None) => {}
             // It may still be another issuer's.
-            Err(error) => outage = Some(error),
+            Err(error) => undecided = Some(error),
         }
     }
-    match outage {
-        Some(error) => Verdict::Outage(error),
-        None => Verdict::NotOurs,
-    }
+    undecided.map_or(Ok(None), Err)
 }
 
 async fn tell(notifier: Arc<dyn DynLeakNotifier>, leak: Leak) {

@@ -22,7 +22,7 @@ const MAX_ENTRIES: usize = 10_000;
 #[derive(Default)]
 pub(super) struct Entry {
     pub(super) token: Option<Zeroizing<Vec<u8>>>,
-    pub(super) kind: Option<String>,
+    pub(super) token_type: Option<String>,
     pub(super) source: Option<String>,
     /// `url`, or `location`.
     pub(super) url: Option<String>,
@@ -34,7 +34,7 @@ struct RawEntry<'a> {
     #[serde(borrow)]
     token: Option<&'a RawValue>,
     #[serde(borrow, rename = "type")]
-    kind: Option<&'a RawValue>,
+    token_type: Option<&'a RawValue>,
     #[serde(borrow)]
     source: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -46,11 +46,14 @@ struct RawEntry<'a> {
 impl Entry {
     /// What is not an object, or names a member twice, is an entry without anything.
     pub(super) fn read(json: &str) -> Self {
-        let Ok(raw) = serde_json::from_str::<RawEntry<'_>>(json) else { return Self::default() };
+        // Serde reads the members of a struct from an array, too.
+        let is_object = json.trim_start().starts_with('{');
+        let raw = serde_json::from_str::<RawEntry<'_>>(json);
+        let Some(raw) = raw.ok().filter(|_| is_object) else { return Self::default() };
         let token = raw.token.and_then(text).filter(|token| !token.is_empty());
         Self {
             token: token.map(|token| Zeroizing::new(token.into_bytes())),
-            kind: raw.kind.and_then(text),
+            token_type: raw.token_type.and_then(text),
             source: raw.source.and_then(text),
             url: raw.url.or(raw.location).and_then(text),
         }

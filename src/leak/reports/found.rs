@@ -21,7 +21,7 @@ pub(super) fn route(reports: Reports) -> MethodRouter {
 
 /// For whoever has proved that they hold the token.
 #[derive(Serialize)]
-struct Found {
+struct Outcome {
     status: Status,
 }
 
@@ -40,8 +40,8 @@ async fn receive(State(reports): State<Reports>, request: Request) -> Result<Res
     let source = LeakSource::fixed("found");
     match reports.report(&token, &source, entry.url.as_deref()).await {
         Ok(Some(leak)) => {
-            let found = Found { status: leak.status };
-            Ok(([(header::CACHE_CONTROL, "no-store")], Json(found)).into_response())
+            let outcome = Outcome { status: leak.status };
+            Ok(([(header::CACHE_CONTROL, "no-store")], Json(outcome)).into_response())
         }
         Ok(None) => Err(Refusal::NotOurs),
         Err(error) => Err(Refusal::outage(&error)),

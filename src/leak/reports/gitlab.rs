@@ -14,13 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use subtle::ConstantTimeEq;
 
-use super::{
-    Reports,
-    answer::Refusal,
-    batch::{Batch, Verdict},
-    body,
-    place::Found,
-};
+use super::{Reports, answer::Refusal, batch::Batch, body, place::Claim};
 use crate::LeakSource;
 
 /// The token by which GitLab shows that it is GitLab: its setting
@@ -128,20 +122,16 @@ async fn revoke(State(gitlab): State<Arc<GitLab>>, request: Request) -> Result<R
     let mut batch = Batch::default();
     let mut is_complete = true;
     for entry in entries {
-        is_complete &= entry.kind.is_some_and(|kind| gitlab.types.contains(&kind));
+        is_complete &= entry.token_type.is_some_and(|name| gitlab.types.contains(&name));
         let Some(token) = entry.token else {
             is_complete = false;
             continue;
         };
         // Whatever they call it, whoever has it has found it.
-        let found = Found { by: &source, kind: None, url: entry.url.as_deref() };
-        batch.add(token, &found, reports);
+        let claim = Claim { reporter: &source, source: None, url: entry.url.as_deref() };
+        batch.add(&token, &claim, reports);
     }
-    for verdict in batch.receive(reports, Some(permit)).await {
-        if let Verdict::Outage(error) = verdict {
-            return Err(Refusal::outage(&error));
-        }
-    }
+    batch.receive(reports, Some(permit)).await.map_err(|error| Refusal::outage(&error))?;
     if is_complete {
         Ok(([(header::CACHE_CONTROL, "no-store")], StatusCode::NO_CONTENT).into_response())
     } else {

@@ -23,13 +23,13 @@ use crate::Clock;
 /// given up after ten seconds.
 ///
 /// ```
-/// use api_tokens::leak::reports::KeySource;
+/// use api_tokens::leak::reports::{KeySource, KeySourceError};
 ///
 /// /// A copy that comes with the service's configuration.
 /// struct Configured(Vec<u8>);
 ///
 /// impl KeySource for Configured {
-///     async fn fetch(&self) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
+///     async fn fetch(&self) -> Result<Vec<u8>, KeySourceError> {
 ///         Ok(self.0.clone())
 ///     }
 /// }
@@ -40,16 +40,18 @@ pub trait KeySource: Send + Sync + 'static {
     /// # Errors
     ///
     /// If it cannot be had. The error goes to the operator, by [`tracing`].
-    fn fetch(&self) -> impl Future<Output = Result<Vec<u8>, Box<dyn Error + Send + Sync>>> + Send;
+    fn fetch(&self) -> impl Future<Output = Result<Vec<u8>, KeySourceError>> + Send;
 }
+
+/// Why the document cannot be had.
+pub type KeySourceError = Box<dyn Error + Send + Sync>;
 
 /// [`KeySource`] with a boxed future, which makes a trait that can be `dyn`.
 trait DynKeySource: Send + Sync {
     fn fetch(&self) -> Fetching<'_>;
 }
 
-type Fetching<'a> =
-    Pin<Box<dyn Future<Output = Result<Vec<u8>, Box<dyn Error + Send + Sync>>> + Send + 'a>>;
+type Fetching<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, KeySourceError>> + Send + 'a>>;
 
 impl<K: KeySource> DynKeySource for K {
     fn fetch(&self) -> Fetching<'_> {
@@ -87,19 +89,9 @@ struct Known {
     asked_at: Option<Duration>,
 }
 
-pub(super) enum Lookup {
-    Key(Box<VerifyingKey>),
-    /// The service has no such key.
-    Unknown,
-    /// It is not known whether it has.
-    Unavailable {
-        retry_after: Duration,
-    },
-}
-
 /// Why there was no fetch.
-struct NotFetched {
-    retry_after: Duration,
+pub(super) struct NotFetched {
+    pub(super) retry_after: Duration,
 }
 
 impl Keys {
@@ -115,27 +107,30 @@ impl Keys {
         Self { source, clock, known: ArcSwap::default(), next_fetch: Mutex::default() }
     }
 
-    pub(super) async fn find(self: &Arc<Self>, id: &str) -> Lookup {
+    /// The key of this id; `None` if the service has no such key.
+    pub(super) async fn find(
+        self: &Arc<Self>,
+        id: &str,
+    ) -> Result<Option<VerifyingKey>, NotFetched> {
         let now = self.clock.monotonic();
         let known = self.known.load_full();
         if let Some(key) = known.keys.get(id) {
             if known.asked_at.is_some_and(|at| now.saturating_sub(at) < MAX_AGE) {
-                return Lookup::Key(Box::new(*key));
+                return Ok(Some(*key));
             }
             // Whether or not it can be fetched again now.
             let _ = self.in_a_task(now, true).await;
-            return self.known(id).map_or(Lookup::Unknown, Lookup::Key);
+            return Ok(self.known(id));
         }
         let fetched = self.in_a_task(now, false).await;
-        match (self.known(id), fetched) {
-            (Some(key), _) => Lookup::Key(key),
-            (None, Ok(())) => Lookup::Unknown,
-            (None, Err(NotFetched { retry_after })) => Lookup::Unavailable { retry_after },
+        match self.known(id) {
+            Some(key) => Ok(Some(key)),
+            None => fetched.map(|()| None),
         }
     }
 
-    fn known(&self, id: &str) -> Option<Box<VerifyingKey>> {
-        self.known.load().keys.get(id).map(|key| Box::new(*key))
+    fn known(&self, id: &str) -> Option<VerifyingKey> {
+        self.known.load().keys.get(id).copied()
     }
 
     /// A client that goes away takes no fetch with it: else one that always does would keep the keys
@@ -196,29 +191,21 @@ struct PublicKey {
     key: String,
 }
 
-/// Why a document is not one of keys.
-#[derive(Debug, thiserror::Error)]
-enum DocumentError {
-    #[error("the document is too large")]
-    TooLarge,
-    #[error("the document is not a list of keys")]
-    Malformed,
-    #[error("the document has no key for ECDSA on P-256")]
-    Empty,
-}
-
 /// The keys of a document. One of another kind takes nothing from the others; that there is none at
 /// all is more likely a mistake than the end of all keys.
-fn read(document: &[u8]) -> Result<HashMap<String, VerifyingKey>, Box<dyn Error + Send + Sync>> {
+fn read(document: &[u8]) -> Result<HashMap<String, VerifyingKey>, KeySourceError> {
     if document.len() > MAX_DOCUMENT {
-        return Err(DocumentError::TooLarge.into());
+        return Err("the document is too large".into());
     }
     let document: Document =
-        serde_json::from_slice(document).map_err(|_| DocumentError::Malformed)?;
+        serde_json::from_slice(document).map_err(|_| "the document is not a list of keys")?;
     let keys = document.public_keys.into_iter().filter_map(|public| {
         let key = VerifyingKey::from_public_key_pem(&public.key).ok()?;
         Some((public.key_identifier, key))
     });
     let keys: HashMap<_, _> = keys.collect();
-    if keys.is_empty() { Err(DocumentError::Empty.into()) } else { Ok(keys) }
+    if keys.is_empty() {
+        return Err("the document has no key for ECDSA on P-256".into());
+    }
+    Ok(keys)
 }

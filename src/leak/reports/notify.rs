@@ -1,33 +1,6 @@
 use core::{error::Error, pin::Pin};
 
-use super::LeakPlace;
-use crate::{Status, TokenRecord};
-
-/// A token that was reported, and what was done about it.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Leak {
-    /// Its record, as it is now.
-    pub record: TokenRecord,
-    /// Its status, after that.
-    pub status: Status,
-    /// What was done.
-    pub action: LeakAction,
-    /// The places that were recorded with it: those that are new.
-    pub places: Vec<LeakPlace>,
-}
-
-/// What was done about a reported token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum LeakAction {
-    /// It was revoked.
-    Revoked,
-    /// It was disabled.
-    Disabled,
-    /// Nothing: it has come to its end, is disabled already, or the places are known.
-    None,
-}
+use super::Leak;
 
 /// Tells owners that their tokens have leaked: by mail, in the product, or however the host reaches
 /// people.
@@ -39,7 +12,7 @@ pub enum LeakAction {
 ///   is undone. The error goes to the operator, by [`tracing`].
 /// - It is called once for each leak that is recorded, so that of a thousand reports of one token
 ///   at one place there is one call, on one node. There is another one for each new place, up to
-///   [`LeakPlace::MAX_RECORDED`]: whoever does not want to tell people each goes by
+///   [`LeakPlace::MAX_RECORDED`](super::LeakPlace::MAX_RECORDED): whoever does not want to tell people each goes by
 ///   [`Leak::action`], which is other than `None` once, or again after somebody has enabled the
 ///   token.
 /// - **At most once**: if the process dies between commit and call, or the store fails without

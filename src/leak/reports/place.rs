@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use percent_encoding::percent_decode_str;
+use zeroize::Zeroizing;
 
 use crate::{
     LeakSource, LeakUrl,
@@ -29,24 +30,24 @@ impl LeakPlace {
 }
 
 /// What others say of where a token was found, as they say it.
-pub(super) struct Found<'a> {
-    pub(super) by: &'a LeakSource,
-    /// In what kind of text.
-    pub(super) kind: Option<&'a str>,
+pub(super) struct Claim<'a> {
+    pub(super) reporter: &'a LeakSource,
+    /// In what kind of text they found it, such as `commit`.
+    pub(super) source: Option<&'a str>,
     pub(super) url: Option<&'a str>,
 }
 
-impl Found<'_> {
+impl Claim<'_> {
     /// As it may be kept.
     pub(super) fn place(&self, redacted: &Redacted<'_>) -> LeakPlace {
-        let kind = self.kind.and_then(|kind| redacted.clean(kind, LeakSource::MAX_CHARS));
-        let source = kind.and_then(|kind| {
-            let text = format!("{}: {kind}", self.by);
+        let source = self.source.and_then(|source| redacted.clean(source, LeakSource::MAX_CHARS));
+        let source = source.and_then(|source| {
+            let text = format!("{}: {source}", self.reporter);
             cut(&text, LeakSource::MAX_CHARS).parse().ok()
         });
         let url = self.url.and_then(|url| redacted.clean(url, LeakUrl::MAX_CHARS));
         LeakPlace {
-            source: source.unwrap_or_else(|| self.by.clone()),
+            source: source.unwrap_or_else(|| self.reporter.clone()),
             url: url.and_then(|url| url.parse().ok()),
         }
     }
@@ -55,7 +56,7 @@ impl Found<'_> {
 /// What must not be in a text about a token.
 pub(super) struct Redacted<'a> {
     pub(super) finder: &'a Finder,
-    /// The reported token.
+    /// The reported token, which is not empty.
     pub(super) token: &'a [u8],
 }
 
@@ -102,25 +103,20 @@ impl Redacted<'_> {
     fn replace_reported(&self, text: &str) -> String {
         /// What is shorter is no secret.
         const MIN_SECRET: usize = 16;
-        let secret = self.token.rsplit(|byte| !byte.is_ascii_alphanumeric()).next();
-        let secret = secret.filter(|secret| secret.len() >= MIN_SECRET).unwrap_or(self.token);
+        // If it is not text, it cannot be in one.
+        let Ok(token) = str::from_utf8(self.token) else { return text.to_owned() };
+        let secret = token.rsplit(|c: char| !c.is_ascii_alphanumeric()).next();
+        let secret = secret.filter(|secret| secret.len() >= MIN_SECRET).unwrap_or(token);
+        let secret = Zeroizing::new(secret.to_ascii_lowercase());
         let mut replaced = String::with_capacity(text.len());
-        let mut rest = text;
-        while let Some(first) = rest.chars().next() {
-            let is_secret = !secret.is_empty()
-                && rest
-                    .as_bytes()
-                    .get(..secret.len())
-                    .is_some_and(|found| found.eq_ignore_ascii_case(secret));
-            // If it is not text, it cannot be in one.
-            if let Some(after) = rest.get(secret.len()..).filter(|_| is_secret) {
-                replaced.push_str("[token]");
-                rest = after;
-            } else {
-                replaced.push(first);
-                rest = rest.get(first.len_utf8()..).unwrap_or_default();
-            }
+        let mut done = 0;
+        // What is at an offset in lower case is there in the text, too.
+        for (start, found) in text.to_ascii_lowercase().match_indices(&**secret) {
+            replaced.push_str(text.get(done..start).unwrap_or_default());
+            replaced.push_str("[token]");
+            done = start.saturating_add(found.len());
         }
+        replaced.push_str(text.get(done..).unwrap_or_default());
         replaced
     }
 }
@@ -139,11 +135,11 @@ mod tests {
     const TOKEN: &str = "acme_live_Ky9Pf34qY6Nb3wWD_25RQ4F5ZR3qa7yEeeby3abP3E2Zs8IQ9Y7aJZqh1H1ztQ";
     const SECRET: &str = "25RQ4F5ZR3qa7yEeeby3abP3E2Zs8IQ9Y7aJZqh1H1ztQ";
 
-    fn place(kind: Option<&str>, url: &str) -> LeakPlace {
+    fn place(source: Option<&str>, url: &str) -> LeakPlace {
         let finder = Finder::new([prefix!("acme_live"), prefix!("acme_test")]);
         let redacted = Redacted { finder: &finder, token: TOKEN.as_bytes() };
-        let by = &"github".parse().unwrap();
-        Found { by, kind, url: Some(url) }.place(&redacted)
+        let reporter = &"github".parse().unwrap();
+        Claim { reporter, source, url: Some(url) }.place(&redacted)
     }
 
     fn url(url: &str) -> Option<String> {

@@ -1,10 +1,8 @@
 //! Keys over HTTP, by a client of reqwest.
 
-use core::error::Error;
-
 use ::reqwest::{Client, header::ACCEPT};
 
-use super::{KeySource, keys::MAX_DOCUMENT};
+use super::{KeySource, KeySourceError, keys::MAX_DOCUMENT};
 
 /// Fetches keys with a client of reqwest that the host brings, with its own TLS, proxy and
 /// redirects. This crate switches none of reqwest's features on.
@@ -34,7 +32,7 @@ impl HttpKeys {
 }
 
 impl KeySource for HttpKeys {
-    async fn fetch(&self) -> Result<Vec<u8>, Box<dyn Error + Send + Sync>> {
+    async fn fetch(&self) -> Result<Vec<u8>, KeySourceError> {
         let request = self.client.get(&self.url).header(ACCEPT, "application/json");
         let mut response = request.send().await?.error_for_status()?;
         let mut document = Vec::new();

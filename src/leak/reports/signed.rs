@@ -1,7 +1,7 @@
 //! The protocol of GitHub's secret scanning partner programme.
 
 use core::fmt;
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Json,
@@ -17,10 +17,10 @@ use serde::Serialize;
 use super::{
     KeySource, Reports,
     answer::Refusal,
-    batch::{Batch, Verdict},
+    batch::Batch,
     body,
-    keys::{Keys, Lookup},
-    place::Found,
+    keys::{Keys, NotFetched},
+    place::Claim,
 };
 use crate::{Clock, LeakSource, SystemClock, leak::Fingerprint};
 
@@ -111,9 +111,9 @@ impl SignedReports {
     /// The key by whose id the request goes.
     async fn key(&self, headers: &HeaderMap) -> Result<VerifyingKey, Refusal> {
         match self.keys.find(single(headers, &self.key_id)?).await {
-            Lookup::Key(key) => Ok(*key),
-            Lookup::Unknown => Err(Refusal::Forged),
-            Lookup::Unavailable { retry_after } => Err(Refusal::Unavailable { retry_after }),
+            Ok(Some(key)) => Ok(key),
+            Ok(None) => Err(Refusal::Forged),
+            Err(NotFetched { retry_after }) => Err(Refusal::Unavailable { retry_after }),
         }
     }
 }
@@ -145,27 +145,23 @@ async fn receive(
     };
 
     let mut batch = Batch::default();
-    let mut reported: Vec<(Fingerprint, Option<String>)> = Vec::new();
+    let mut reported = Vec::new();
     for entry in entries {
-        let Some(token) = entry.token else { continue };
-        let (kind, url) = (entry.source.as_deref(), entry.url.as_deref());
-        let fingerprint = batch.add(token, &Found { by: &signed.source, kind, url }, reports);
-        reported.push((fingerprint, entry.kind.filter(|kind| is_type(kind))));
-    }
-    let mut ours = HashSet::new();
-    for verdict in batch.receive(reports, Some(permit)).await {
-        match verdict {
-            Verdict::Ours(fingerprint, _) => {
-                ours.insert(fingerprint);
-            }
-            Verdict::NotOurs => {}
-            Verdict::Outage(error) => return Err(Refusal::outage(&error)),
+        let Some(text) = entry.token else { continue };
+        let (source, url) = (entry.source.as_deref(), entry.url.as_deref());
+        let claim = Claim { reporter: &signed.source, source, url };
+        let token = batch.add(&text, &claim, reports);
+        if let Some(token_type) = entry.token_type.filter(|name| is_type(name, reports)) {
+            // They know the text as they sent it.
+            reported.push((token, Fingerprint::of(&text), token_type));
         }
     }
-    let feedback = reported.into_iter().filter_map(|(fingerprint, kind)| {
-        let is_ours = ours.contains(&fingerprint);
+    let leaks = batch.receive(reports, Some(permit)).await;
+    let leaks = leaks.map_err(|error| Refusal::outage(&error))?;
+    let feedback = reported.into_iter().map(|(token, text, token_type)| {
+        let is_ours = leaks.contains_key(&token);
         let label = if is_ours { "true_positive" } else { "false_positive" };
-        Some(Feedback { token_hash: fingerprint.to_string(), token_type: kind?, label })
+        Feedback { token_hash: text.to_string(), token_type, label }
     });
     let feedback: Vec<Feedback> = feedback.collect();
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(feedback)).into_response())
@@ -180,9 +176,10 @@ struct Feedback {
 }
 
 /// A name of a type that can be sent back.
-fn is_type(text: &str) -> bool {
+fn is_type(text: &str, reports: &Reports) -> bool {
     (1..=100).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        && reports.finder.find(text.as_bytes()).is_empty()
 }
 
 /// The one value of a field.
