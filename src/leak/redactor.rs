@@ -123,8 +123,12 @@ impl<W: Write> Redactor<W> {
             }
             done = end.saturating_sub(held);
         }
-        let (_, beginning) = self.put_replaced(piece, done, piece.len())?;
-        Ok(beginning.map_or(Kept::Nothing, |start| Kept::Piece { start }))
+        let rest = piece.get(done..).unwrap_or_default();
+        let (_, beginning) = self.put_replaced(rest, 0, rest.len())?;
+        Ok(match beginning {
+            Some(start) => Kept::Piece { start: done.saturating_add(start) },
+            None => Kept::Nothing,
+        })
     }
 
     /// How much of a text belongs to a token that was replaced already: not what may be the next one.

@@ -48,7 +48,7 @@
 //! place disables it. On record means: among the latest 100 events of the token.
 //!
 //! [`LeakPlace::MAX_RECORDED`] places are recorded among these 100 events; those beyond are not,
-//! unless the token is changed by them. So nobody fills the store, not even who has the token and
+//! unless the token is changed by them, and so can change it again later. So nobody fills the store, not even who has the token and
 //! makes places up. Each report that is recorded counts as a change of the record's `version`, which
 //! makes this exact: of two nodes that record the same, one loses.
 //!
@@ -67,7 +67,8 @@
 //! A body has at most 1 MiB, and 16 KiB for `found`. A batch has at most 10,000 entries. Of a URL,
 //! the first 1,000 characters are kept, without control and invisible characters. **A token in
 //! it** is replaced by its id; if one hides behind percent-encoding, none of the URL is kept. 16
-//! batches are worked on at once; whoever sends one more is told to wait.
+//! batches are worked on at once, and 256 tokens that were `found`; whoever sends one more is told to
+//! wait.
 //!
 //! The routes need a tokio runtime. They see plaintexts: leave the bodies of these routes out of
 //! logs.
@@ -114,6 +115,9 @@ use crate::{Issuer, LeakSource, TokenStore, VerifyError};
 /// How many batches are worked on at once.
 const MAX_BATCHES: usize = 16;
 
+/// How many single tokens that somebody has found.
+const MAX_FOUND: usize = 256;
+
 /// What to do about a reported token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -139,14 +143,19 @@ pub struct Reports {
     /// Of all their prefixes.
     finder: Finder,
     notifier: Option<Arc<dyn DynLeakNotifier>>,
-    batches: Batches,
+    batches: AtOnce,
+    found: AtOnce,
 }
 
 /// How many more may be worked on.
 #[derive(Clone)]
-struct Batches(Arc<Semaphore>);
+struct AtOnce(Arc<Semaphore>);
 
-impl Batches {
+impl AtOnce {
+    fn new(limit: usize) -> Self {
+        Self(Arc::new(Semaphore::new(limit)))
+    }
+
     /// A place for one, if there is one left.
     fn begin(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.0).try_acquire_owned().ok()
@@ -167,7 +176,8 @@ impl Reports {
             tokens: Vec::new(),
             finder: Finder::new([]),
             notifier: None,
-            batches: Batches(Arc::new(Semaphore::new(MAX_BATCHES))),
+            batches: AtOnce::new(MAX_BATCHES),
+            found: AtOnce::new(MAX_FOUND),
         }
     }
 
@@ -229,9 +239,19 @@ impl Reports {
         source: &LeakSource,
         url: Option<&str>,
     ) -> Result<Option<Leak>, VerifyError> {
+        self.report_with(token, source, url, None).await
+    }
+
+    async fn report_with(
+        &self,
+        token: &[u8],
+        source: &LeakSource,
+        url: Option<&str>,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Result<Option<Leak>, VerifyError> {
         let mut batch = Batch::default();
         batch.add(token, &Claim { reporter: source, source: None, url }, self);
-        Ok(batch.receive(self, None).await?.into_values().next())
+        Ok(batch.receive(self, permit).await?.into_values().next())
     }
 
     /// A route that receives signed reports, in the protocol of GitHub's secret scanning partner
@@ -293,7 +313,7 @@ impl Reports {
     /// | 404 | not a token of ours |
     /// | 413 | too large |
     /// | 415 | neither JSON nor a form |
-    /// | 503 | the store cannot be reached: send it again |
+    /// | 503 | the store cannot be reached, or there is too much to do: send it again |
     pub fn found(&self) -> MethodRouter {
         found::route(self.clone())
     }

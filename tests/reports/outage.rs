@@ -135,6 +135,29 @@ async fn a_report_is_carried_out_though_nobody_waits() {
     panic!("the token was never revoked");
 }
 
+/// While the store hangs, what clients leave behind does not pile up.
+#[tokio::test]
+async fn clients_that_go_away_leave_no_more_than_256_behind() {
+    let (store, gate) = GatedStore::new();
+    gate.open();
+    let tokens = Tokens::new(LIVE, store);
+    let app = app(&reports(&tokens, LeakPolicy::Revoke), &Signing::new(1));
+    let token = tokens.create().await;
+    gate.close();
+    for number in 1..=256 {
+        let (app, text) = (app.clone(), token.expose_secret().to_owned());
+        let going = tokio::spawn(async move { found(&app, &text, None).await });
+        gate.wait_for(number).await;
+        going.abort();
+    }
+    let answer = found(&app, token.expose_secret(), None).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    gate.open();
+    while tokens.is_accepted(&token).await {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
+
 /// A store in memory whose reads wait for a gate, and whose next write can seem to fail.
 pub(crate) struct GatedStore {
     store: MemoryStore,

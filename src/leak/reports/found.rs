@@ -38,7 +38,11 @@ async fn receive(State(reports): State<Reports>, request: Request) -> Result<Res
     };
     let token = entry.token.ok_or(Refusal::Malformed("there must be one `token`, a text"))?;
     let source = LeakSource::fixed("found");
-    match reports.report(&token, &source, entry.url.as_deref()).await {
+    // The work goes on when the client does not: so the permit goes with it.
+    let Some(permit) = reports.found.begin() else {
+        return Err(Refusal::Unavailable { retry_after: Refusal::SOON });
+    };
+    match reports.report_with(&token, &source, entry.url.as_deref(), Some(permit)).await {
         Ok(Some(leak)) => {
             let outcome = Outcome { status: leak.status };
             Ok(([(header::CACHE_CONTROL, "no-store")], Json(outcome)).into_response())

@@ -63,9 +63,10 @@ pub(super) struct Redacted<'a> {
 impl Redacted<'_> {
     /// The text as it may be kept; `None` if nothing is left.
     fn clean(&self, text: &str, max: usize) -> Option<String> {
-        // Before anything is looked for: what nobody sees must not hide a token. All of it, since a
-        // token that is cut is none.
-        let text: String = text.chars().filter(|c| !is_control(*c)).collect();
+        // Before anything is looked for: what nobody sees must not hide a token. More than is kept,
+        // since the end of a token that was cut is none; not all, whatever is sent.
+        let visible = text.chars().filter(|c| !is_control(*c));
+        let text: String = visible.take(max.saturating_mul(4)).collect();
         let text = self.replace(&text);
         let text = if self.is_hidden_in(&text) { LEFT_OUT.to_owned() } else { text };
         let text = cut(&text, max).trim();
