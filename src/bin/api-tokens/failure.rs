@@ -22,7 +22,17 @@ impl Failure {
     }
 
     pub(crate) fn print(&self) {
-        tell(&format!("error: {}\n", without_tokens(&self.0)));
+        tell(&self.line());
+    }
+
+    /// As it is printed.
+    pub(crate) fn line(&self) -> String {
+        format!("error: {}\n", self.shown())
+    }
+
+    /// For whoever may read it.
+    pub(crate) fn shown(&self) -> String {
+        without_tokens(&self.0)
     }
 }
 

@@ -1,7 +1,9 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use api_tokens::{KeyId, Keyring, MasterKey};
+use api_tokens::{KeyId, Keyring, MasterKey, ParsedToken, Prefix, TokenId};
 use clap::Args;
+use secrecy::ExposeSecret;
+use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 
@@ -59,12 +61,12 @@ impl KeyArguments {
         let mut roles = vec![(current.as_ref().map(MasterKey::id), Role::Current)];
         let mut keyring = current.map_or_else(Keyring::unkeyed, Keyring::new);
         for path in &self.upcoming_key_file {
-            let key = MasterKey::from_file(path)?;
+            let key = read_key(path)?;
             roles.push((Some(key.id()), Role::Upcoming));
             keyring = keyring.with_upcoming(key);
         }
         for path in &self.earlier_key_file {
-            let key = MasterKey::from_file(path)?;
+            let key = read_key(path)?;
             roles.push((Some(key.id()), Role::Earlier));
             keyring = keyring.with_earlier(key);
         }
@@ -78,12 +80,42 @@ impl KeyArguments {
     fn current(&self) -> Result<Option<MasterKey>, Failure> {
         match &self.key_file {
             _ if self.unkeyed => Ok(None),
-            Some(path) => Ok(Some(MasterKey::from_file(path)?)),
+            Some(path) => Ok(Some(read_key(path)?)),
             None if std::env::var_os(VARIABLE).is_none() => Err(Failure::new(format!(
                 "which key? Add --key-file FILE, or set the environment variable {VARIABLE} to the \
                  key that the service has; --unkeyed if it has none"
             ))),
-            None => Ok(Some(MasterKey::from_env(VARIABLE)?)),
+            None => refuse_token(MasterKey::from_env(VARIABLE)?, VARIABLE).map(Some),
         }
     }
+}
+
+/// # Errors
+///
+/// [`Failure`] if the file has no key.
+pub(crate) fn read_key(path: &Path) -> Result<MasterKey, Failure> {
+    refuse_token(MasterKey::from_file(path)?, &format!("key file {}", path.display()))
+}
+
+/// A token is base64, too, so that a file with one would be taken for a key.
+fn refuse_token(key: MasterKey, place: &str) -> Result<MasterKey, Failure> {
+    let text = key.expose_base64();
+    let url_safe = |character| if character == '/' { '_' } else { character };
+    let mut as_token = Zeroizing::new(String::with_capacity(text.expose_secret().len()));
+    as_token.extend(text.expose_secret().trim_end_matches('=').chars().map(url_safe));
+    if is_token(&as_token) {
+        return Err(Failure::new(format!(
+            "{place} has a token, not a key: was it written to the wrong file?"
+        )));
+    }
+    Ok(key)
+}
+
+/// Whether it is a token of any prefix.
+fn is_token(text: &str) -> bool {
+    // An underscore, the id, an underscore, and the secret with its checksum.
+    const AFTER_PREFIX: usize = 1 + TokenId::LEN + 1 + 45;
+    let prefix = text.len().checked_sub(AFTER_PREFIX).and_then(|len| text.get(..len));
+    let prefix = prefix.and_then(|prefix| prefix.parse::<Prefix>().ok());
+    prefix.is_some_and(|prefix| ParsedToken::parse(&prefix, text.as_bytes()).is_ok())
 }

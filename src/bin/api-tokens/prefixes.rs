@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use api_tokens::Prefix;
 use clap::Args;
 
@@ -14,7 +16,7 @@ pub(crate) struct PrefixArguments {
 }
 
 impl PrefixArguments {
-    /// At least one, each once.
+    /// At least one, each once, in the order in which they are given.
     pub(crate) fn read(&self) -> Result<Vec<Prefix>, Failure> {
         let mut prefixes = self.prefix.clone();
         if prefixes.is_empty() {
@@ -29,8 +31,8 @@ impl PrefixArguments {
                  the environment variable {VARIABLE}"
             )));
         }
-        prefixes.sort_unstable();
-        prefixes.dedup();
+        let mut seen = HashSet::new();
+        prefixes.retain(|prefix| seen.insert(*prefix));
         Ok(prefixes)
     }
 }

@@ -9,7 +9,10 @@ use api_tokens::{
     Prefix,
     leak::{Rules, Scanner},
 };
-use clap::Args;
+use clap::{
+    Args,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 
 use crate::{
     Outcome,
@@ -29,8 +32,8 @@ Examples:
   api-tokens rules --prefix acme_live --scanner gitleaks >gitleaks.toml
   api-tokens rules --prefix acme_live --prefix acme_test --name 'Acme API token' --to rules/")]
 pub(crate) struct Arguments {
-    /// The scanner to write for; may be repeated
-    #[arg(long, value_name = "NAME")]
+    /// The scanner to write for; may be repeated, with --to
+    #[arg(long, value_name = "NAME", value_parser = scanners())]
     scanner: Vec<Scanner>,
     #[command(flatten)]
     prefixes: PrefixArguments,
@@ -45,21 +48,25 @@ pub(crate) struct Arguments {
     to: Option<PathBuf>,
 }
 
+fn scanners() -> impl TypedValueParser<Value = Scanner> {
+    PossibleValuesParser::new(Scanner::ALL.map(Scanner::as_str))
+        .try_map(|text| text.parse::<Scanner>())
+}
+
 pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     if arguments.scanner.is_empty() && arguments.to.is_none() {
         print(&list(&Rules::new("API token", api_tokens::prefix!("any")).context("--name")?))?;
         tell("Write a file: api-tokens rules --prefix acme_live --scanner NAME\n");
         return Ok(Outcome::Done);
     }
-    let rules = rules(arguments)?;
-    let scanners =
-        if arguments.scanner.is_empty() { &Scanner::ALL[..] } else { &arguments.scanner };
-    match &arguments.to {
-        Some(folder) => write(&rules, scanners, folder)?,
-        None => {
-            for scanner in scanners {
-                print(&rules.file(*scanner).contents)?;
-            }
+    match (&arguments.to, arguments.scanner.as_slice()) {
+        (Some(folder), []) => write(&rules(arguments)?, &Scanner::ALL, folder)?,
+        (Some(folder), scanners) => write(&rules(arguments)?, scanners, folder)?,
+        (None, [scanner]) => print(&rules(arguments)?.file(*scanner).contents)?,
+        (None, _) => {
+            return Err(Failure::new(
+                "the files of several scanners do not go into one: add --to FOLDER",
+            ));
         }
     }
     Ok(Outcome::Done)

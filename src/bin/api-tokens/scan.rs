@@ -19,12 +19,15 @@ use std::{
 };
 
 use api_tokens::leak::{Encoding, Finder, Fingerprint};
-use clap::{Args, ValueEnum};
+use clap::{
+    Args, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 
 use self::{
     baseline::Baseline,
     check::CheckArguments,
-    finding::{Collected, Collector},
+    finding::{Collected, Collector, Finding},
     progress::Progress,
 };
 use crate::{
@@ -38,28 +41,31 @@ use crate::{
 /// Find tokens in files, in the history of git, in what is about to be committed, or in stdin
 ///
 /// Says where tokens are and which ones, by their ids, and never shows one. Looks at each file as
-/// bytes, whatever its kind: also hidden ones, but none that git ignores, and nothing in .git. So a
-/// token in an .env that git ignores, which is where one may be, is not reported; --no-ignore
-/// looks there, too. A path that is given is looked at in any case. Symbolic links are not followed.
+/// bytes, whatever its kind: also hidden ones, but none that git ignores, unless it was committed
+/// or staged all the same, and nothing in .git. So a token in an .env that git ignores, which is
+/// where one may be, is not reported; --no-ignore looks there, too. A path that is given is looked
+/// at in any case. Symbolic links are not followed.
 ///
 /// Exit status: 0 if nothing was found, 1 if something was, 2 if something could not be looked at or
 /// asked, whatever was found.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, mut_args(check::require_asking))]
 pub(crate) struct Arguments {
     /// Files and folders; with --git-history and --staged, repositories; - for stdin [default: .]
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// The same, whatever they are called: also -, and what begins with a dash
+    #[arg(value_name = "PATH", last = true)]
+    paths_as_they_are: Vec<PathBuf>,
     #[command(flatten)]
     prefixes: PrefixArguments,
     #[command(flatten)]
     source: SourceArguments,
     /// Also look into what git ignores
-    #[arg(long)]
+    #[arg(long, conflicts_with = "SourceArguments")]
     no_ignore: bool,
-    /// How tokens may be written there, with commas between: besides plain, of which of utf16,
-    /// percent, json, base64 and hex [default: all]
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    /// How tokens may be written there besides plain, with commas between [default: all]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = encodings())]
     encoding: Vec<Encoding>,
     /// How to tell what was found
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -68,6 +74,11 @@ pub(crate) struct Arguments {
     baseline: BaselineArguments,
     #[command(flatten)]
     check: CheckArguments,
+}
+
+fn encodings() -> impl TypedValueParser<Value = Encoding> {
+    PossibleValuesParser::new(Encoding::ALL.map(Encoding::as_str))
+        .try_map(|text| text.parse::<Encoding>())
 }
 
 #[derive(Debug, Args)]
@@ -143,33 +154,28 @@ impl Source {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let asks = arguments.check.asks();
-    let service = arguments.check.service()?;
+    let source = arguments.source()?;
+    let runtime = runtime()?;
     let finder = finder(arguments, asks)?;
     let known = match &arguments.baseline.baseline {
         Some(path) => Baseline::read(path, arguments.baseline.write_baseline)?,
         None => Baseline::default(),
     };
-    let source = arguments.source();
+    let service = runtime.block_on(arguments.check.service())?;
     let progress = Progress::new(source.pieces());
     let collector = Collector::new(finder, &progress);
-    let looked = look(source, arguments, &collector);
+    look(source, &arguments.paths(), arguments.no_ignore, &collector);
     let mut collected = collector.finish();
     let looked_at = progress.finish();
-    if let Err(failure) = looked {
-        if collected.findings.is_empty() {
-            return Err(failure);
-        }
-        // What was found is told in any case.
-        failure.print();
-        collected.is_complete = false;
-    }
-    collected.findings.retain(|finding| !known.contains(finding.fingerprint));
-    collected.findings.sort_unstable_by(finding::order);
+    collected.sort();
+    let found = fingerprints(&collected.findings);
+    collected.findings.retain(|finding| !known.contains(finding.found.fingerprint));
     if let Some(service) = service {
-        let checked = runtime()?.block_on(arguments.check.ask(&service, &mut collected));
-        if let Err(failure) = checked {
+        collected.problems.extend(service.failure().map(Failure::shown));
+        let asked = arguments.check.ask(service, &mut collected.findings);
+        for failure in runtime.block_on(asked) {
             failure.print();
-            collected.is_complete = false;
+            collected.problems.push(failure.shown());
         }
     }
     if let Some(path) = &arguments.baseline.baseline
@@ -184,8 +190,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         Format::Json => report::json(&collected.findings)?,
         Format::Sarif => sarif::write(&collected)?,
     })?;
-    tell(&summary(&collected, &looked_at));
-    Ok(match (collected.is_complete, collected.findings.is_empty()) {
+    let known = found.difference(&fingerprints(&collected.findings)).count();
+    tell(&summary(&collected, known, &looked_at));
+    Ok(match (collected.is_complete(), collected.findings.is_empty()) {
         (false, _) => Outcome::Incomplete,
         (true, true) => Outcome::Done,
         (true, false) => Outcome::Found,
@@ -202,47 +209,69 @@ fn finder(arguments: &Arguments, keeps_tokens: bool) -> Result<Finder, Failure> 
     Ok(if keeps_tokens { finder.keep_tokens() } else { finder })
 }
 
-fn look(source: Source, arguments: &Arguments, collector: &Collector<'_>) -> Result<(), Failure> {
-    let here = [PathBuf::from(".")];
-    let paths = if arguments.paths.is_empty() { &here[..] } else { &arguments.paths };
-    match source {
-        Source::Tree => tree::look(paths, arguments.no_ignore, collector),
-        Source::Stdin => tree::look_at_stdin(collector),
-        Source::History => {
-            for path in paths {
-                history::look(path, collector)?;
-            }
-        }
-        Source::Index => {
-            for path in paths {
-                history::look_at_index(path, collector)?;
-            }
+fn look(source: Source, paths: &[PathBuf], no_ignore: bool, collector: &Collector<'_>) {
+    let look_at_repository = match source {
+        Source::Tree => return tree::look(paths, no_ignore, collector),
+        Source::Stdin => return tree::look_at_stdin(collector),
+        Source::History => history::look,
+        Source::Index => history::look_at_index,
+    };
+    for path in paths {
+        // One that cannot be looked at does not hide what is in the others.
+        if let Err(failure) = look_at_repository(path, paths.len() == 1, collector) {
+            collector.add_failure(&failure);
         }
     }
-    Ok(())
 }
 
 impl Arguments {
-    fn source(&self) -> Source {
-        let is_dash = self.paths.as_slice() == [Path::new("-")];
-        match self.source {
+    fn source(&self) -> Result<Source, Failure> {
+        let has_dash = self.paths.iter().any(|path| path == Path::new("-"));
+        let is_alone = self.paths.len() == 1 && self.paths_as_they_are.is_empty();
+        let SourceArguments { stdin, git_history, staged } = self.source;
+        if has_dash && !(is_alone && !git_history && !staged) {
+            return Err(Failure::new(
+                "- stands for stdin, and must be alone; use --stdin, or ./- for a file of that name",
+            ));
+        }
+        let has_paths = !self.paths.is_empty() || !self.paths_as_they_are.is_empty();
+        if stdin && has_paths && !has_dash {
+            return Err(Failure::new("--stdin and paths: look at one, and then at the other"));
+        }
+        Ok(match self.source {
             SourceArguments { git_history: true, .. } => Source::History,
             SourceArguments { staged: true, .. } => Source::Index,
             SourceArguments { stdin: true, .. } => Source::Stdin,
-            SourceArguments { .. } if is_dash => Source::Stdin,
+            SourceArguments { .. } if has_dash => Source::Stdin,
             SourceArguments { .. } => Source::Tree,
-        }
+        })
+    }
+
+    fn paths(&self) -> Vec<PathBuf> {
+        let paths: Vec<PathBuf> =
+            self.paths.iter().chain(&self.paths_as_they_are).cloned().collect();
+        if paths.is_empty() { vec![PathBuf::from(".")] } else { paths }
     }
 }
 
-fn summary(collected: &Collected, looked_at: &str) -> String {
+fn fingerprints(findings: &[Finding]) -> HashSet<Fingerprint> {
+    findings.iter().map(|finding| finding.found.fingerprint).collect()
+}
+
+/// `known` are the tokens that were found and are in the baseline.
+fn summary(collected: &Collected, known: usize, looked_at: &str) -> String {
     let findings = &collected.findings;
     if findings.is_empty() {
-        let in_what = if collected.is_complete { "" } else { " in what could be looked at" };
-        return format!("No token was found{in_what}. Looked at {looked_at}.\n");
+        let in_what = if collected.is_complete() { "" } else { " in what could be looked at" };
+        return match known {
+            0 => format!("No token was found{in_what}. Looked at {looked_at}.\n"),
+            _ => format!(
+                "No other token was found{in_what}; {known} that the baseline knows. Looked at \
+                 {looked_at}.\n"
+            ),
+        };
     }
-    let tokens: HashSet<Fingerprint> = findings.iter().map(|finding| finding.fingerprint).collect();
-    let tokens = tokens.len();
+    let tokens = fingerprints(findings).len();
     let places = findings.len();
     format!(
         "{tokens} {} in {places} {}. Looked at {looked_at}.\n",

@@ -5,6 +5,7 @@ use std::{
 };
 
 use clap::Args;
+use zeroize::Zeroizing;
 
 use crate::{
     failure::{Failure, reason},
@@ -59,18 +60,22 @@ impl Destination {
             Self::Stdout => {
                 tell(&format!("{what} is shown this once: copy it now.\n"));
                 let mut stdout = io::stdout().lock();
-                // One call, and no buffer that would keep it.
-                stdout
-                    .write_all(secret.as_bytes())
-                    .and_then(|()| stdout.write_all(b"\n"))
-                    .and_then(|()| stdout.flush())
-                    .map_err(|error| {
-                        Failure::new(format!("cannot write to stdout: {}", reason(&error)))
-                    })?;
+                stdout.write_all(&line(secret)).and_then(|()| stdout.flush()).map_err(|error| {
+                    Failure::new(format!("cannot write to stdout: {}", reason(&error)))
+                })?;
             }
         }
         Ok(())
     }
+}
+
+/// The secret with a line's end, for one call: the buffer of stdout keeps what has none, and nobody
+/// wipes that.
+fn line(secret: &str) -> Zeroizing<Vec<u8>> {
+    let mut line = Zeroizing::new(Vec::with_capacity(secret.len().saturating_add(1)));
+    line.extend_from_slice(secret.as_bytes());
+    line.push(b'\n');
+    line
 }
 
 /// A file that is removed again if nothing comes into it.
@@ -100,8 +105,7 @@ impl NewFile {
     /// Writes the secret and a line's end, and waits until it is on the disk.
     pub(crate) fn finish(mut self, secret: &str) -> Result<(), Failure> {
         self.file
-            .write_all(secret.as_bytes())
-            .and_then(|()| self.file.write_all(b"\n"))
+            .write_all(&line(secret))
             .and_then(|()| self.file.sync_all())
             .map_err(|error| Failure::of_file("write", &self.path, &error))?;
         self.is_complete = true;

@@ -4,9 +4,11 @@ use api_tokens::{DynTokenStore, PostgresOptions, SqliteOptions};
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::failure::{Failure, reason};
+use crate::failure::Failure;
 
 const VARIABLE: &str = "API_TOKENS_STORE";
+
+const MIGRATE: &str = "api-tokens migrate --store STORE";
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "The store")]
@@ -31,7 +33,7 @@ pub(crate) struct StoreArguments {
 
 /// Which store, and how to open it.
 enum Options {
-    Sqlite(SqliteOptions),
+    Sqlite(PathBuf, SqliteOptions),
     Postgres(Box<PostgresOptions>),
 }
 
@@ -45,23 +47,39 @@ impl StoreArguments {
         self.root_certificate.as_deref()
     }
 
+    /// Whether it is clear which store is meant, without opening it.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        self.options().map(drop)
+    }
+
     pub(crate) async fn open(&self) -> Result<DynTokenStore, Failure> {
         let opened = match self.options()? {
-            Options::Sqlite(options) => options.open().map(DynTokenStore::new),
+            Options::Sqlite(path, _) if !path.exists() => {
+                return Err(Failure::new(format!(
+                    "there is no store {}; make one: {MIGRATE}",
+                    path.display()
+                )));
+            }
+            Options::Sqlite(_, options) => options.open().map(DynTokenStore::new),
             Options::Postgres(options) => {
                 options.notifications(false).open().await.map(DynTokenStore::new)
             }
         };
         opened.map_err(|error| {
-            Failure::new(format!(
-                "{error}\nIf it has no tables yet, make them: api-tokens migrate --store STORE"
-            ))
+            let text = error.to_string();
+            // The library names what a program would call.
+            Failure::new(match text.split_once(": run ") {
+                Some((what, call)) if call.contains("Options::migrate") => {
+                    format!("{what}: run {MIGRATE}")
+                }
+                _ => text,
+            })
         })
     }
 
     pub(crate) async fn migrate(&self) -> Result<(), Failure> {
         match self.options()? {
-            Options::Sqlite(options) => options.migrate()?,
+            Options::Sqlite(_, options) => options.migrate()?,
             Options::Postgres(options) => options.migrate().await?,
         }
         Ok(())
@@ -74,7 +92,7 @@ impl StoreArguments {
             // As in `sqlite:///var/lib/tokens.db`.
             let path = path.strip_prefix("//").unwrap_or(path);
             let options = SqliteOptions::new(path).table_prefix(&self.table_prefix);
-            return Ok(Options::Sqlite(options));
+            return Ok(Options::Sqlite(path.into(), options));
         }
         if !is_postgres(text) {
             return Err(Failure::new(
@@ -83,7 +101,11 @@ impl StoreArguments {
         }
         let options = PostgresOptions::new(text).schema(&self.schema).max_connections(2);
         let options = match &self.root_certificate {
-            Some(path) => options.root_certificate_pem(&read(path)?),
+            Some(path) => {
+                let pem = std::fs::read_to_string(path)
+                    .map_err(|error| Failure::of_file("read", path, &error))?;
+                options.root_certificate_pem(&pem)
+            }
             None => options,
         };
         Ok(Options::Postgres(Box::new(options)))
@@ -115,10 +137,4 @@ fn has_password(text: &str) -> bool {
         && text
             .parse::<tokio_postgres::Config>()
             .is_ok_and(|config| config.get_password().is_some())
-}
-
-fn read(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(|error| {
-        Failure::new(format!("cannot read {}: {}", path.display(), reason(&error)))
-    })
 }

@@ -7,13 +7,17 @@ mod rotate;
 mod show;
 mod view;
 
+use std::ffi::OsStr;
+
 use api_tokens::{Actor, DynTokenStore, Issuer, Keyring, Prefix, TokenId, TokenRecord, Verifier};
-use clap::Subcommand;
+use clap::{Arg, Command as Parser, Subcommand, builder::TypedValueParser, error::ErrorKind};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     Outcome,
     failure::{Context, Failure},
+    keyring::Keys,
+    output::tell,
 };
 
 /// Create, list, show, rotate and revoke the tokens of a store
@@ -56,11 +60,50 @@ fn keyless_issuer(store: DynTokenStore) -> Result<Issuer<DynTokenStore>, Failure
     Ok(Issuer::new(&Verifier::new(any, &Keyring::unkeyed(), store)))
 }
 
-async fn read(
-    issuer: &Issuer<DynTokenStore>,
-    id: TokenId,
-    actor: &Actor,
-) -> Result<TokenRecord, Failure> {
-    let record = issuer.get(id, actor).await?;
+/// Whoever only reads, which stands in no event.
+fn reader() -> Result<Actor, Failure> {
+    Ok("api-tokens".parse()?)
+}
+
+async fn read(issuer: &Issuer<DynTokenStore>, id: TokenId) -> Result<TokenRecord, Failure> {
+    let record = issuer.get(id, &reader()?).await?;
     record.ok_or_else(|| Failure::new(format!("there is no token {id} in this store")))
+}
+
+/// For what makes a token: says so if no living one is under a key that was given, since the service
+/// then has another.
+async fn issuer(
+    prefix: Prefix,
+    keys: &Keys,
+    store: DynTokenStore,
+) -> Result<Issuer<DynTokenStore>, Failure> {
+    let issuer = Issuer::new(&Verifier::new(prefix, &keys.keyring, store));
+    let counts = issuer.key_counts().await?;
+    if !counts.is_empty() && counts.iter().all(|count| !count.is_known) {
+        tell(&format!(
+            "warning: all tokens of {prefix} in this store are under other keys: is this the key \
+             that the service has? `api-tokens keys status` shows them\n"
+        ));
+    }
+    Ok(issuer)
+}
+
+/// Reads an id. A token, or a part of one, that stands in its place is not repeated.
+#[derive(Debug, Clone)]
+struct IdParser;
+
+impl TypedValueParser for IdParser {
+    type Value = TokenId;
+
+    fn parse_ref(
+        &self,
+        command: &Parser,
+        _: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<TokenId, clap::Error> {
+        value.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| {
+            let text = "give only the id: the 16 characters after the prefix\n";
+            clap::Error::raw(ErrorKind::ValueValidation, text).with_cmd(command)
+        })
+    }
 }

@@ -7,7 +7,7 @@ use api_tokens::MasterKey;
 use secrecy::ExposeSecret;
 
 use super::{beside, generate};
-use crate::{failure::Failure, output::tell, secret::NewFile};
+use crate::{failure::Failure, keyring::read_key, output::tell, secret::NewFile};
 
 /// Replace the key in a file, in two steps
 ///
@@ -31,7 +31,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let path = &arguments.key_file;
-    let current = MasterKey::from_file(path)?;
+    let current = read_key(path)?;
     let upcoming = beside(path, ".upcoming");
     if arguments.finish { finish(path, &current, &upcoming) } else { begin(path, &upcoming) }
 }
@@ -64,14 +64,14 @@ fn finish(path: &Path, current: &MasterKey, upcoming: &Path) -> Result<(), Failu
             upcoming.display()
         )));
     }
-    let key = MasterKey::from_file(upcoming)?;
+    let key = read_key(upcoming)?;
     let earlier = beside(path, &format!(".earlier-{}", current.id()));
     // A second name for the former key, and then the new one in its place: at every moment both
     // are there, and `path` is one of them.
     match fs::hard_link(path, &earlier) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             // By an earlier call that came to no end.
-            if MasterKey::from_file(&earlier)?.id() != current.id() {
+            if read_key(&earlier)?.id() != current.id() {
                 return Err(Failure::new(format!(
                     "{} holds another key: move it away",
                     earlier.display()

@@ -10,7 +10,7 @@ use ureq::{
 use zeroize::Zeroizing;
 
 use super::check::Verdict;
-use crate::failure::{Failure, reason};
+use crate::failure::Failure;
 
 /// The management API of a service, which is asked about a token by presenting it.
 pub(super) struct Api {
@@ -92,6 +92,7 @@ impl Api {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                 "it cannot tell at the moment: try again later"
             }
+            _ if status.is_server_error() => "it has an error: try again later",
             _ => "that is not what a management API answers: is the address right?",
         };
         Failure::new(format!("{} answers {}: {why}", self.base, status.as_u16()))
@@ -158,8 +159,12 @@ impl Problem {
 /// Whether the address is `https`, and if not, whether it is of this machine.
 fn check(base: &str) -> Result<bool, Failure> {
     const EXPECTED: &str = "--api must be an address such as https://acme.example/settings/api";
+    // A parser of addresses drops what is after `#`, and the path of a request would, too.
+    if base.contains(['?', '#']) {
+        return Err(Failure::new(EXPECTED));
+    }
     let uri: Uri = base.parse().map_err(|_| Failure::new(EXPECTED))?;
-    let (Some(host), None) = (uri.host(), uri.query()) else { return Err(Failure::new(EXPECTED)) };
+    let host = uri.host().ok_or_else(|| Failure::new(EXPECTED))?;
     if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
         return Err(Failure::new("--api must have no user and no password"));
     }
@@ -174,27 +179,26 @@ fn check(base: &str) -> Result<bool, Failure> {
 }
 
 fn tls(root_certificate: Option<&Path>) -> Result<TlsConfig, Failure> {
-    let roots = root_certificate.map_or_else(|| Ok(of_system()), from_file)?;
-    if roots.is_empty() {
-        return Err(Failure::new(
-            "there are no certificates of authorities on this system: add --root-certificate FILE",
-        ));
-    }
+    let roots = root_certificate.map_or_else(of_system, from_file)?;
     Ok(TlsConfig::builder()
         .root_certs(RootCerts::new_with_certs(&roots))
         .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .build())
 }
 
-fn of_system() -> Vec<Certificate<'static>> {
+fn of_system() -> Result<Vec<Certificate<'static>>, Failure> {
     let native = rustls_native_certs::load_native_certs();
-    native.certs.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect()
+    if native.certs.is_empty() {
+        return Err(Failure::new(
+            "there are no certificates of authorities on this system: add --root-certificate FILE",
+        ));
+    }
+    let owned = |certificate: &[u8]| Certificate::from_der(certificate).to_owned();
+    Ok(native.certs.iter().map(|certificate| owned(certificate)).collect())
 }
 
 fn from_file(path: &Path) -> Result<Vec<Certificate<'static>>, Failure> {
-    let pem = std::fs::read(path).map_err(|error| {
-        Failure::new(format!("cannot read {}: {}", path.display(), reason(&error)))
-    })?;
+    let pem = std::fs::read(path).map_err(|error| Failure::of_file("read", path, &error))?;
     let mut certificates = Vec::new();
     for item in parse_pem(&pem) {
         match item {
@@ -204,6 +208,9 @@ fn from_file(path: &Path) -> Result<Vec<Certificate<'static>>, Failure> {
                 return Err(Failure::new(format!("{} is not PEM", path.display())));
             }
         }
+    }
+    if certificates.is_empty() {
+        return Err(Failure::new(format!("{} has no certificate", path.display())));
     }
     Ok(certificates)
 }

@@ -5,11 +5,14 @@ use std::{
     path::Path,
 };
 
-use api_tokens::{Prefix, TokenId, leak::Fingerprint};
+use api_tokens::{
+    Prefix, TokenId,
+    leak::{Fingerprint, Found},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{finding::Finding, place::shown};
-use crate::failure::{Failure, reason};
+use crate::failure::Failure;
 
 /// Tokens that are known to be dead, by their fingerprints.
 #[derive(Debug, Default)]
@@ -20,9 +23,16 @@ pub(super) struct Baseline {
 /// The file. Only fingerprints count; all else is for whoever reads it.
 #[derive(Serialize, Deserialize)]
 struct File {
+    #[serde(default)]
     about: String,
     version: u32,
     tokens: Vec<Line>,
+}
+
+/// What a file of any version has.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -50,23 +60,17 @@ impl Baseline {
             Err(error) if may_be_missing && error.kind() == io::ErrorKind::NotFound => {
                 return Ok(Self::default());
             }
-            read => read.map_err(|error| {
-                Failure::new(format!(
-                    "cannot read the baseline {}: {}",
-                    path.display(),
-                    reason(&error)
-                ))
-            })?,
+            read => read.map_err(|error| Failure::of_file("read the baseline", path, &error))?,
         };
         let wrong = |what: &str| Failure::new(format!("the baseline {} {what}", path.display()));
-        let file: File =
-            serde_json::from_str(&text).map_err(|error| wrong(&format!("is not one: {error}")))?;
-        if file.version != VERSION {
+        let no_baseline = |error: serde_json::Error| wrong(&format!("is not one: {error}"));
+        let Versioned { version } = serde_json::from_str(&text).map_err(no_baseline)?;
+        if version != VERSION {
             return Err(wrong(&format!(
-                "has version {}, and this program knows version {VERSION}",
-                file.version
+                "has version {version}, and this program knows version {VERSION}"
             )));
         }
+        let file: File = serde_json::from_str(&text).map_err(no_baseline)?;
         let tokens = file.tokens.into_iter().map(|line| {
             let fingerprint = line.fingerprint.parse().map_err(|_| {
                 wrong(&format!("has a fingerprint that is none, for the token {}", line.entry.id))
@@ -94,8 +98,8 @@ impl Baseline {
                 return true;
             }
             let place = finding.place.path.as_ref().map(|_| shown(&finding.path));
-            let entry = Entry { prefix: finding.prefix, id: finding.id, path: place };
-            self.tokens.entry(finding.fingerprint).or_insert(entry);
+            let Found { prefix, id, fingerprint, .. } = finding.found;
+            self.tokens.entry(fingerprint).or_insert(Entry { prefix, id, path: place });
             false
         });
         let added = self.tokens.len().saturating_sub(before);

@@ -1,12 +1,12 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use api_tokens::{
     Actor, DynTokenStore, Issuer, Keyring, Prefix, RevocationReason, Status, Verifier, VerifyError,
     leak::{Fingerprint, Found},
 };
-use clap::Args;
+use clap::{Arg, Args};
 
-use super::{api::Api, finding::Collected};
+use super::{api::Api, finding::Finding};
 use crate::{
     actor::ActorArguments, confirm::Confirmation, failure::Failure, keyring::KeyArguments,
     output::tell, store::StoreArguments,
@@ -17,13 +17,13 @@ use crate::{
 pub(super) struct CheckArguments {
     /// Ask which of the tokens that were found are live: the store with --store and its key, or the
     /// management API with --api
-    #[arg(long)]
+    #[arg(long, group = "asking")]
     check: bool,
     /// Revoke those that prove real, for good; asks before. Includes --check
     ///
     /// A token is real if the store knows the whole of it: an id alone, which anybody can write into
     /// a file, revokes nothing. Those that have come to their end stay as they are.
-    #[arg(long)]
+    #[arg(long, group = "asking")]
     revoke: bool,
     /// The address of the management API, such as https://acme.example/settings/api [env:
     /// API_TOKENS_API]
@@ -42,12 +42,6 @@ pub(super) struct CheckArguments {
     keys: KeyArguments,
 }
 
-/// Whoever knows the tokens.
-pub(super) enum Service {
-    Api(Api),
-    Store(Box<Keyring>),
-}
-
 /// What is said of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -59,6 +53,8 @@ pub(super) enum Verdict {
     Unknown,
     /// It was revoked just now.
     RevokedNow,
+    /// Nobody could be asked, or whoever was asked could not tell.
+    Unasked,
 }
 
 impl Verdict {
@@ -69,6 +65,7 @@ impl Verdict {
             Self::RevokedNow => Status::Revoked.as_str(),
             Self::OwnerWithoutAccess => "owner_without_access",
             Self::Unknown => "unknown",
+            Self::Unasked => "not_asked",
         }
     }
 
@@ -85,6 +82,7 @@ impl Verdict {
             Self::RevokedNow => "revoked now",
             Self::OwnerWithoutAccess => "its owner has no access any more",
             Self::Unknown => "not known there",
+            Self::Unasked => "not known: could not be asked",
         }
     }
 
@@ -102,6 +100,18 @@ impl Verdict {
     }
 }
 
+/// Of the options that other commands have, too: what does nothing here without another one.
+pub(super) fn require_asking(option: Arg) -> Arg {
+    match option.get_id().as_str() {
+        "yes" | "actor" => option.requires("revoke"),
+        "api" | "store" | "table_prefix" | "schema" | "root_certificate" | "key_file"
+        | "upcoming_key_file" | "earlier_key_file" | "unkeyed" | "earlier_unkeyed" => {
+            option.requires("asking")
+        }
+        _ => option,
+    }
+}
+
 impl CheckArguments {
     /// Whether the tokens themselves are needed.
     pub(super) fn asks(&self) -> bool {
@@ -109,7 +119,7 @@ impl CheckArguments {
     }
 
     /// Whom to ask. Made before anything is looked at, since that may take long.
-    pub(super) fn service(&self) -> Result<Option<Service>, Failure> {
+    pub(super) async fn service(&self) -> Result<Option<Service>, Failure> {
         const VARIABLE: &str = "API_TOKENS_API";
         if !self.asks() {
             return Ok(None);
@@ -124,99 +134,121 @@ impl CheckArguments {
                 "whom to ask about the tokens? Add --store with --key-file, or --api",
             ));
         }
-        Ok(Some(Service::Store(Box::new(self.keys.read()?.keyring))))
+        self.store.check()?;
+        let keyring = self.keys.read()?.keyring;
+        let actor = if self.revoke { Some(self.actor.actor()?) } else { None };
+        Ok(Some(match self.store.open().await {
+            Ok(store) => {
+                let verifiers = HashMap::new();
+                Service::Store(Box::new(Store { store, keyring, actor, verifiers }))
+            }
+            Err(failure) => {
+                failure.print();
+                Service::Closed(failure)
+            }
+        }))
     }
 
-    /// Notes what is said of each token, and revokes those that it is asked to.
-    pub(super) async fn ask(
-        &self,
-        service: &Service,
-        collected: &mut Collected,
-    ) -> Result<(), Failure> {
-        let Collected { findings, tokens, .. } = collected;
-        let reported: Vec<&Found> = findings
+    /// Notes what is said of each token, and revokes those that it is asked to. Returns what went
+    /// wrong, each once.
+    pub(super) async fn ask(&self, mut service: Service, findings: &mut [Finding]) -> Vec<Failure> {
+        let mut seen = HashSet::new();
+        let tokens: Vec<&Found> = findings
             .iter()
-            .filter_map(|finding| tokens.get_key_value(&finding.fingerprint))
-            .collect::<HashMap<_, _>>()
-            .into_values()
+            .map(|finding| &finding.found)
+            .filter(|found| seen.insert(found.fingerprint))
             .collect();
-        if reported.is_empty() {
-            return Ok(());
-        }
-        let mut asked = Asked::new(service, &self.store).await?;
         let mut verdicts: HashMap<Fingerprint, Verdict> = HashMap::new();
-        let mut problem = None;
-        for found in &reported {
-            match asked.verdict(found).await {
-                Ok(verdict) => drop(verdicts.insert(found.fingerprint, verdict)),
-                Err(failure) => problem = problem.or(Some(failure)),
-            }
+        let mut failures = Vec::new();
+        for found in &tokens {
+            let verdict = service.verdict(found).await.unwrap_or_else(|failure| {
+                failures.push(failure);
+                Verdict::Unasked
+            });
+            verdicts.insert(found.fingerprint, verdict);
         }
-        let revoked = if self.revoke {
-            self.revoke_all(&mut asked, &reported, &mut verdicts).await
-        } else {
-            Ok(())
-        };
+        if self.revoke && !tokens.is_empty() {
+            failures.extend(self.revoke_all(&mut service, &tokens, &mut verdicts).await);
+        }
         for finding in findings {
-            finding.verdict = verdicts.get(&finding.fingerprint).copied();
+            finding.verdict = verdicts.get(&finding.found.fingerprint).copied();
         }
-        problem.map_or(revoked, Err)
+        let mut told = HashSet::new();
+        failures.retain(|failure| told.insert(failure.to_string()));
+        failures
     }
 
     async fn revoke_all(
         &self,
-        asked: &mut Asked<'_>,
-        reported: &[&Found],
+        service: &mut Service,
+        tokens: &[&Found],
         verdicts: &mut HashMap<Fingerprint, Verdict>,
-    ) -> Result<(), Failure> {
+    ) -> Vec<Failure> {
         let is_due = |found: &&&Found| {
             verdicts.get(&found.fingerprint).is_some_and(|verdict| verdict.is_to_be_revoked())
         };
-        let due: Vec<&Found> = reported.iter().filter(is_due).copied().collect();
+        let due: Vec<&Found> = tokens.iter().filter(is_due).copied().collect();
         if due.is_empty() {
-            tell("No token has to be revoked.\n");
-            return Ok(());
+            let unasked = verdicts.values().filter(|verdict| **verdict == Verdict::Unasked).count();
+            if unasked == 0 {
+                tell("No token has to be revoked.\n");
+            } else if unasked < verdicts.len() {
+                tell("No token of those that could be asked about has to be revoked.\n");
+            }
+            return Vec::new();
         }
         for found in &due {
             let verdict = verdicts.get(&found.fingerprint).map_or("", |verdict| verdict.text());
             tell(&format!("{}  {}, {verdict}\n", found.id, found.prefix));
         }
-        self.confirmation.ask(match due.len() {
+        let confirmed = self.confirmation.ask(match due.len() {
             1 => "Revoke this token, for good?",
             _ => "Revoke these tokens, for good?",
-        })?;
-        let actor = self.actor.actor()?;
-        for found in due {
-            asked.revoke(found, &actor).await?;
-            verdicts.insert(found.fingerprint, Verdict::RevokedNow);
+        });
+        if let Err(failure) = confirmed {
+            return vec![failure];
         }
-        Ok(())
-    }
-}
-
-/// A service, ready to be asked.
-enum Asked<'a> {
-    Api(&'a Api),
-    Store { store: DynTokenStore, keyring: &'a Keyring, verifiers: Verifiers },
-}
-
-type Verifiers = HashMap<Prefix, Verifier<DynTokenStore>>;
-
-impl<'a> Asked<'a> {
-    async fn new(service: &'a Service, store: &StoreArguments) -> Result<Self, Failure> {
-        Ok(match service {
-            Service::Api(api) => Self::Api(api),
-            Service::Store(keyring) => {
-                Self::Store { store: store.open().await?, keyring, verifiers: HashMap::new() }
+        let mut failures = Vec::new();
+        let mut left = Vec::new();
+        for found in due {
+            match service.revoke(found).await {
+                Ok(()) => drop(verdicts.insert(found.fingerprint, Verdict::RevokedNow)),
+                Err(failure) => {
+                    failures.push(failure);
+                    left.push(found.id.to_string());
+                }
             }
-        })
+        }
+        if !left.is_empty() {
+            failures.push(Failure::new(format!("not revoked: {}", left.join(", "))));
+        }
+        failures
     }
+}
 
+/// Whoever knows the tokens.
+pub(super) enum Service {
+    Api(Api),
+    Store(Box<Store>),
+    /// A store that could not be opened, as was told.
+    Closed(Failure),
+}
+
+pub(super) struct Store {
+    store: DynTokenStore,
+    keyring: Keyring,
+    /// Who revokes, if somebody does.
+    actor: Option<Actor>,
+    verifiers: HashMap<Prefix, Verifier<DynTokenStore>>,
+}
+
+impl Service {
     async fn verdict(&mut self, found: &Found) -> Result<Verdict, Failure> {
-        let Some(token) = found.token() else { return Ok(Verdict::Unknown) };
+        let Some(token) = found.token() else { return Ok(Verdict::Unasked) };
         match self {
             Self::Api(api) => api.verdict(token),
-            Self::Store { store, keyring, verifiers } => {
+            Self::Store(store) => {
+                let Store { store, keyring, verifiers, .. } = &mut **store;
                 let verifier = verifiers
                     .entry(found.prefix)
                     .or_insert_with(|| Verifier::new(found.prefix, keyring, store.clone()));
@@ -232,22 +264,38 @@ impl<'a> Asked<'a> {
                     Err(_) => Ok(Verdict::Unknown),
                 }
             }
+            Self::Closed(_) => Ok(Verdict::Unasked),
         }
     }
 
     /// Of a token that has proved real.
-    async fn revoke(&mut self, found: &Found, actor: &Actor) -> Result<(), Failure> {
+    async fn revoke(&mut self, found: &Found) -> Result<(), Failure> {
         match self {
-            Self::Api(api) => match found.token() {
-                Some(token) => api.revoke(token),
-                None => Ok(()),
-            },
-            Self::Store { verifiers, .. } => {
-                let Some(verifier) = verifiers.get(&found.prefix) else { return Ok(()) };
-                let reason: RevocationReason = "leaked: a scan found it".parse()?;
-                Issuer::new(verifier).revoke(found.id, actor, Some(reason)).await?;
-                Ok(())
+            Self::Api(api) => {
+                if let Some(token) = found.token() {
+                    return api.revoke(token);
+                }
             }
+            Self::Store(store) => {
+                if let (Some(verifier), Some(actor)) =
+                    (store.verifiers.get(&found.prefix), &store.actor)
+                {
+                    let reason: RevocationReason = "leaked: a scan found it".parse()?;
+                    Issuer::new(verifier).revoke(found.id, actor, Some(reason)).await?;
+                    return Ok(());
+                }
+            }
+            Self::Closed(_) => {}
+        }
+        // None that nobody was asked about gets here.
+        Err(Failure::new(format!("nobody knows the token {}", found.id)))
+    }
+
+    /// Why nobody can be asked.
+    pub(super) fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Closed(failure) => Some(failure),
+            Self::Api(_) | Self::Store(_) => None,
         }
     }
 }

@@ -1,37 +1,29 @@
 use core::cmp::Ordering;
 use std::{
-    collections::HashMap,
     io::Write,
     path::Path,
     sync::{Mutex, PoisonError},
 };
 
-use api_tokens::{
-    Prefix, TokenId,
-    leak::{Encoding, Finder, Fingerprint, Found, Redactor},
-};
+use api_tokens::leak::{Finder, Found, Redactor};
 
 use super::{
     check::Verdict,
     place::{self, Place, Within},
     progress::Progress,
 };
+use crate::failure::Failure;
 
-/// A token in a place. It is not in it: only what may be told.
+/// A token in a place.
 #[derive(Debug)]
 pub(super) struct Finding {
     pub(super) place: Place,
     /// The place's path without any token in it.
     pub(super) path: Vec<u8>,
-    pub(super) prefix: Prefix,
-    pub(super) id: TokenId,
-    pub(super) encoding: Encoding,
-    /// In bytes.
-    pub(super) offset: u64,
-    pub(super) len: u64,
-    pub(super) line: u64,
-    pub(super) column: u64,
-    pub(super) fingerprint: Fingerprint,
+    /// The same of its repository.
+    pub(super) repository: Option<Vec<u8>>,
+    /// With the token itself only for whoever asks about it.
+    pub(super) found: Found,
     /// What was said of it, if somebody was asked.
     pub(super) verdict: Option<Verdict>,
 }
@@ -40,11 +32,20 @@ pub(super) struct Finding {
 #[derive(Debug)]
 pub(super) struct Collected {
     pub(super) findings: Vec<Finding>,
-    /// Each token once, for whoever asks about it; empty if the finder does not keep tokens.
-    pub(super) tokens: HashMap<Fingerprint, Found>,
-    /// What could not be looked at, in words.
+    /// What could not be looked at or asked, in words.
     pub(super) problems: Vec<String>,
-    pub(super) is_complete: bool,
+}
+
+impl Collected {
+    pub(super) fn is_complete(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// By place, as people look for it, and each once: paths that are given may overlap.
+    pub(super) fn sort(&mut self) {
+        self.findings.sort_unstable_by(order);
+        self.findings.dedup_by(|a, b| order(a, b).is_eq());
+    }
 }
 
 /// Takes what is found by several threads.
@@ -56,12 +57,7 @@ pub(super) struct Collector<'a> {
 
 impl<'a> Collector<'a> {
     pub(super) fn new(finder: Finder, progress: &'a Progress) -> Self {
-        let collected = Collected {
-            findings: Vec::new(),
-            tokens: HashMap::new(),
-            problems: Vec::new(),
-            is_complete: true,
-        };
+        let collected = Collected { findings: Vec::new(), problems: Vec::new() };
         Self { finder, progress, collected: Mutex::new(collected) }
     }
 
@@ -83,24 +79,16 @@ impl<'a> Collector<'a> {
 
     pub(super) fn add_found(&self, place: &Place, found: Vec<Found>) {
         let path = place.path.as_deref().map(|path| self.without_tokens(path)).unwrap_or_default();
+        let repository = place.repository.as_deref().map(|path| self.without_tokens(path));
         let mut collected = self.collected.lock().unwrap_or_else(PoisonError::into_inner);
         for found in found {
             collected.findings.push(Finding {
                 place: place.clone(),
                 path: path.clone(),
-                prefix: found.prefix,
-                id: found.id,
-                encoding: found.encoding,
-                offset: found.range.start,
-                len: found.range.end.saturating_sub(found.range.start),
-                line: found.line,
-                column: found.column,
-                fingerprint: found.fingerprint,
+                repository: repository.clone(),
+                found,
                 verdict: None,
             });
-            if found.token().is_some() {
-                collected.tokens.entry(found.fingerprint).or_insert(found);
-            }
         }
     }
 
@@ -118,9 +106,18 @@ impl<'a> Collector<'a> {
         let what = place::shown(&self.without_tokens(what));
         let problem = format!("cannot read {what}: {why}");
         self.progress.tell(&format!("warning: {problem}\n"));
+        self.note(problem);
+    }
+
+    /// A whole repository could not be looked at to its end.
+    pub(super) fn add_failure(&self, failure: &Failure) {
+        self.progress.tell(&failure.line());
+        self.note(failure.shown());
+    }
+
+    fn note(&self, problem: String) {
         let mut collected = self.collected.lock().unwrap_or_else(PoisonError::into_inner);
         collected.problems.push(problem);
-        collected.is_complete = false;
     }
 
     pub(super) fn finish(self) -> Collected {
@@ -142,7 +139,10 @@ impl<'a> Collector<'a> {
     }
 }
 
-/// By place, as people look for it.
-pub(super) fn order(a: &Finding, b: &Finding) -> Ordering {
-    (&a.place, a.offset, a.encoding).cmp(&(&b.place, b.offset, b.encoding))
+fn order(a: &Finding, b: &Finding) -> Ordering {
+    let of = |finding: &Finding| {
+        let Found { range, encoding, fingerprint, .. } = &finding.found;
+        (range.start, *encoding, *fingerprint)
+    };
+    a.place.cmp(&b.place).then_with(|| of(a).cmp(&of(b)))
 }

@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use super::place::{Commit, from_git};
+use super::place::{Commit, bytes, from_git, shown};
 use crate::failure::{Failure, reason};
 
 /// A repository, read by the system's git.
@@ -32,6 +32,8 @@ pub(super) enum ObjectKind {
 /// Where in the history a blob comes from.
 pub(super) struct Origin {
     pub(super) commit: Commit,
+    /// How many changes of the history come after it.
+    pub(super) age: u64,
     pub(super) path: PathBuf,
 }
 
@@ -48,14 +50,44 @@ pub(super) struct Staged {
     pub(super) path: PathBuf,
 }
 
+/// Why git does not answer.
+pub(super) enum Refusal {
+    NoGit,
+    /// There is none, or it has no files.
+    NoRepository,
+    Failed(Failure),
+}
+
 impl Repository {
     /// # Errors
     ///
     /// [`Failure`] if there is no git, or no repository.
     pub(super) fn open(directory: &Path) -> Result<Self, Failure> {
         let repository = Self { directory: directory.to_owned() };
-        repository.output(&["rev-parse", "--git-dir"])?;
-        Ok(repository)
+        match answer(&mut repository.command(&["rev-parse", "--git-dir"])) {
+            Ok(_) => Ok(repository),
+            Err(Refusal::NoGit) => Err(no_git()),
+            Err(Refusal::NoRepository) => {
+                let directory = shown(&bytes(directory));
+                Err(Failure::new(format!("{directory} is not in a git repository")))
+            }
+            Err(Refusal::Failed(failure)) => Err(failure),
+        }
+    }
+
+    /// The files below a folder that are in the index of its repository although git ignores them:
+    /// they were added before, or by force. As seen from the folder.
+    pub(super) fn ignored_and_tracked(directory: &Path) -> Result<Vec<PathBuf>, Refusal> {
+        let repository = Self { directory: directory.to_owned() };
+        let list = ["ls-files", "-z", "--cached", "--ignored", "--exclude-standard"];
+        let mut command = repository.command(&list);
+        // In a hook these name the repository of the hook.
+        for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"] {
+            command.env_remove(name);
+        }
+        let output = answer(&mut command)?;
+        let paths = output.split(|byte| *byte == 0).filter(|path| !path.is_empty());
+        Ok(paths.map(from_git).collect())
     }
 
     /// Whether older commits are missing, as in most checkouts of build services.
@@ -143,6 +175,7 @@ impl Repository {
         let mut output = BufReader::new(log.stdout.take().ok_or_else(no_pipe)?);
         let mut origins = Origins::default();
         let mut commit: Option<Commit> = None;
+        let mut age = 0_u64;
         let mut field = Vec::new();
         while read_field(&mut output, &mut field)? {
             let text = field.trim_ascii_start();
@@ -151,7 +184,8 @@ impl Repository {
                 read_field(&mut output, &mut field)?;
                 if let (Some(blob), Some(commit)) = (blob, &commit) {
                     // Children come before their parents, so the oldest is the last.
-                    let origin = Origin { commit: commit.clone(), path: from_git(&field) };
+                    age = age.saturating_add(1);
+                    let origin = Origin { commit: commit.clone(), age, path: from_git(&field) };
                     origins.of_blobs.insert(blob, origin);
                 }
             } else if let Some((id, date)) =
@@ -216,9 +250,7 @@ impl Repository {
                 output.read_exact(&mut [0])?; // the line's end
             }
         });
-        read.map_err(|error: io::Error| {
-            Failure::new(format!("cannot read what git writes: {}", reason(&error)))
-        })?;
+        read.map_err(|error: io::Error| unreadable(&error))?;
         finish(batch, "cat-file")
     }
 
@@ -226,9 +258,7 @@ impl Repository {
         let mut child = start(self.command(arguments).stdin(Stdio::null()))?;
         let mut output = Vec::new();
         let mut stdout = child.stdout.take().ok_or_else(no_pipe)?;
-        stdout.read_to_end(&mut output).map_err(|error| {
-            Failure::new(format!("cannot read what git writes: {}", reason(&error)))
-        })?;
+        stdout.read_to_end(&mut output).map_err(|error| unreadable(&error))?;
         finish(child, arguments.first().unwrap_or(&""))?;
         Ok(output)
     }
@@ -239,7 +269,8 @@ impl Repository {
             command.arg("-C").arg(&self.directory);
         }
         command
-            .arg("--no-pager")
+            // A program that a repository's own configuration names, which may be a stranger's.
+            .args(["--no-pager", "-c", "core.fsmonitor=false"])
             .args(arguments)
             .stdout(Stdio::piped())
             // Replacements hide what they replace, and that is what is pushed.
@@ -252,11 +283,29 @@ impl Repository {
 
 fn start(command: &mut Command) -> Result<Child, Failure> {
     command.spawn().map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => {
-            Failure::new("this needs git, and there is no program of that name")
-        }
+        io::ErrorKind::NotFound => no_git(),
         _ => Failure::new(format!("cannot start git: {}", reason(&error))),
     })
+}
+
+/// What git answers to a short question. What it says on stderr is not shown.
+fn answer(command: &mut Command) -> Result<Vec<u8>, Refusal> {
+    let output = command.stdin(Stdio::null()).stderr(Stdio::piped()).env("LC_ALL", "C").output();
+    let output = output.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Refusal::NoGit,
+        _ => Refusal::Failed(Failure::new(format!("cannot start git: {}", reason(&error)))),
+    })?;
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    if ["not a git repository", "must be run in a work tree"].iter().any(|text| said.contains(text))
+    {
+        return Err(Refusal::NoRepository);
+    }
+    let said = said.trim().trim_start_matches("fatal: ");
+    let said: Vec<String> = said.lines().map(|line| shown(line.as_bytes())).collect();
+    Err(Refusal::Failed(Failure::new(format!("git: {}", said.join("\n")))))
 }
 
 impl ObjectKind {
@@ -283,9 +332,7 @@ fn new_blob(change: &[u8]) -> Option<String> {
 /// Up to the next NUL, which is left out. `false` at the end.
 fn read_field(input: &mut impl BufRead, field: &mut Vec<u8>) -> Result<bool, Failure> {
     field.clear();
-    let read = input.read_until(0, field).map_err(|error| {
-        Failure::new(format!("cannot read what git writes: {}", reason(&error)))
-    })?;
+    let read = input.read_until(0, field).map_err(|error| unreadable(&error))?;
     if field.last() == Some(&0) {
         field.pop();
     }
@@ -301,6 +348,14 @@ fn finish(mut child: Child, what: &str) -> Result<(), Failure> {
     }
     // It has said on stderr why.
     Err(Failure::new(format!("git {what} failed, so that the history was not read to its end")))
+}
+
+fn no_git() -> Failure {
+    Failure::new("this needs git, and there is no program of that name")
+}
+
+fn unreadable(error: &io::Error) -> Failure {
+    Failure::new(format!("cannot read what git writes: {}", reason(error)))
 }
 
 fn no_pipe() -> Failure {

@@ -1,10 +1,10 @@
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, hash_map::Entry},
     io::{self, Read},
     path::{Path, PathBuf},
 };
 
-use api_tokens::leak::Found;
+use api_tokens::leak::{Fingerprint, Found};
 use zeroize::Zeroizing;
 
 use super::{
@@ -18,14 +18,17 @@ use crate::failure::Failure;
 /// The longest message of a commit or tag that is looked at, in bytes.
 const MAX_MESSAGE: u64 = 64 << 20;
 
-/// Looks at all that the refs of a repository reach.
-pub(super) fn look(directory: &Path, collector: &Collector<'_>) -> Result<(), Failure> {
+/// Looks at all that the refs of a repository reach, which is one of several or alone.
+pub(super) fn look(
+    directory: &Path,
+    is_alone: bool,
+    collector: &Collector<'_>,
+) -> Result<(), Failure> {
     let repository = Repository::open(directory)?;
     if repository.is_shallow()? {
-        collector.progress().tell(
-            "warning: this clone has a part of the history only, and no more was looked at; git \
-             fetch --unshallow gets the rest\n",
-        );
+        let why = "this shallow clone has a part of the history only, and no more was looked at; \
+                   git fetch --unshallow gets the rest";
+        collector.add_problem(directory, why);
     }
     let mut reader = Reader::new(collector.finder());
     let mut hits: Vec<Hit> = Vec::new();
@@ -33,38 +36,65 @@ pub(super) fn look(directory: &Path, collector: &Collector<'_>) -> Result<(), Fa
         hits.extend(look_at(object, &mut reader, collector)?);
         Ok(())
     });
-    if !hits.is_empty() {
-        add(&repository, hits, collector)?;
-    }
-    match looked? {
-        0 => {}
-        missing => {
+    match looked {
+        Ok(0) => {}
+        Ok(missing) => {
             let why = format!("{missing} object(s) of its history are not in this repository");
             collector.add_problem(directory, &why);
         }
+        // What was found before that is told in any case.
+        Err(failure) => collector.add_failure(&failure),
     }
-    Ok(())
+    if hits.is_empty() {
+        return Ok(());
+    }
+    let name = (!is_alone).then(|| directory.to_owned());
+    add(&repository, name.as_ref(), hits, collector)
 }
 
-/// Adds what was found, with where in the history it is.
-fn add(repository: &Repository, hits: Vec<Hit>, collector: &Collector<'_>) -> Result<(), Failure> {
+/// Adds what was found, with where in the history it is: in a file, with the oldest version that has
+/// it.
+fn add(
+    repository: &Repository,
+    name: Option<&PathBuf>,
+    hits: Vec<Hit>,
+    collector: &Collector<'_>,
+) -> Result<(), Failure> {
     let wanted: HashSet<String> = hits.iter().map(|hit| hit.id.clone()).collect();
     let origins = repository.origins(&wanted)?;
     let notes = repository.note_commits()?;
+    let mut oldest: HashMap<(Option<PathBuf>, Fingerprint), (u64, Place, Found)> = HashMap::new();
     for hit in hits {
         let mut place = place(&hit, &origins);
+        place.repository = name.cloned();
         if place.commit.as_ref().is_some_and(|commit| notes.contains(&commit.id))
             && place.within == Within::History
         {
             place.within = Within::Note;
         }
-        collector.add_found(&place, hit.found);
+        let Some(Origin { age, .. }) = origins.of_blobs.get(&hit.id) else {
+            collector.add_found(&place, hit.found);
+            continue;
+        };
+        for found in hit.found {
+            match oldest.entry((place.path.clone(), found.fingerprint)) {
+                Entry::Occupied(entry) if entry.get().0 >= *age => {}
+                entry => drop(entry.insert_entry((*age, place.clone(), found))),
+            }
+        }
+    }
+    for (_, place, found) in oldest.into_values() {
+        collector.add_found(&place, vec![found]);
     }
     Ok(())
 }
 
 /// Looks at what the index has and the last commit has not.
-pub(super) fn look_at_index(directory: &Path, collector: &Collector<'_>) -> Result<(), Failure> {
+pub(super) fn look_at_index(
+    directory: &Path,
+    is_alone: bool,
+    collector: &Collector<'_>,
+) -> Result<(), Failure> {
     let repository = Repository::open(directory)?;
     let mut paths: HashMap<String, Vec<PathBuf>> = HashMap::new();
     let mut ids = Vec::new();
@@ -79,7 +109,8 @@ pub(super) fn look_at_index(directory: &Path, collector: &Collector<'_>) -> Resu
         let outcome = reader.read(object.content);
         outcome.result?;
         if let Some(path) = paths.get_mut(object.id).and_then(Vec::pop) {
-            let place = || Place { within: Within::Index, ..Place::file(&path) };
+            let repository = (!is_alone).then(|| directory.to_owned());
+            let place = || Place { repository, within: Within::Index, ..Place::file(&path) };
             collector.add(place, outcome.bytes, outcome.found);
         }
         Ok(())
@@ -143,23 +174,18 @@ fn place(hit: &Hit, origins: &Origins) -> Place {
     let unknown = || Commit { id: hit.id.clone(), date: String::new() };
     match hit.kind {
         ObjectKind::Commit => Place {
-            path: None,
-            within: Within::CommitMessage,
             commit: Some(origins.of_commits.get(&hit.id).cloned().unwrap_or_else(unknown)),
+            ..Place::of(Within::CommitMessage)
         },
-        ObjectKind::Tag => {
-            Place { path: hit.name.clone(), within: Within::TagMessage, commit: None }
-        }
+        ObjectKind::Tag => Place { path: hit.name.clone(), ..Place::of(Within::TagMessage) },
         ObjectKind::Blob => match origins.of_blobs.get(&hit.id) {
-            Some(Origin { path, commit }) => Place {
+            Some(Origin { path, commit, .. }) => Place {
                 path: Some(path.clone()),
-                within: Within::History,
                 commit: Some(commit.clone()),
+                ..Place::of(Within::History)
             },
             // A tag may point to a file that no commit has.
-            None => {
-                Place { path: Some(hit.id.clone().into()), within: Within::Object, commit: None }
-            }
+            None => Place { path: Some(hit.id.clone().into()), ..Place::of(Within::Object) },
         },
     }
 }

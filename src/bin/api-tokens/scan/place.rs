@@ -5,6 +5,8 @@ use serde::Serialize;
 /// Where something was found: in what, and where that is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
+    /// Of several, the one that it is in.
+    pub(super) repository: Option<PathBuf>,
     pub(super) path: Option<PathBuf>,
     pub(super) within: Within,
     /// The commit that brought it, for what is in the history.
@@ -41,11 +43,15 @@ pub(super) struct Commit {
 impl Place {
     pub(super) fn file(path: &Path) -> Self {
         let path = path.strip_prefix("./").unwrap_or(path);
-        Self { path: Some(path.to_owned()), within: Within::File, commit: None }
+        Self { path: Some(path.to_owned()), ..Self::of(Within::File) }
     }
 
     pub(super) fn stdin() -> Self {
-        Self { path: None, within: Within::Stdin, commit: None }
+        Self::of(Within::Stdin)
+    }
+
+    pub(super) fn of(within: Within) -> Self {
+        Self { repository: None, path: None, within, commit: None }
     }
 }
 

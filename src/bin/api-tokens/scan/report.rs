@@ -2,7 +2,7 @@ use core::fmt::Write;
 
 use api_tokens::{
     Prefix, TokenId,
-    leak::{Encoding, Fingerprint},
+    leak::{Encoding, Found},
 };
 use serde::Serialize;
 
@@ -19,7 +19,7 @@ const SHORT: usize = 12;
 pub(super) fn text(findings: &[Finding]) -> String {
     let mut text = String::new();
     for finding in findings {
-        let Finding { prefix, id, encoding, fingerprint, verdict, .. } = finding;
+        let Found { prefix, id, encoding, fingerprint, .. } = &finding.found;
         let fingerprint = fingerprint.to_string();
         // Writing to a string never fails.
         let _ = write!(
@@ -31,7 +31,7 @@ pub(super) fn text(findings: &[Finding]) -> String {
         if *encoding != Encoding::Plain {
             let _ = write!(text, ", in {encoding}");
         }
-        if let Some(verdict) = verdict {
+        if let Some(verdict) = finding.verdict {
             let _ = write!(text, ", {}", verdict.text());
         }
         text.push('\n');
@@ -40,8 +40,15 @@ pub(super) fn text(findings: &[Finding]) -> String {
 }
 
 pub(super) fn place(finding: &Finding) -> String {
-    let Finding { place, line, column, .. } = finding;
-    let path = shown(&finding.path);
+    match &finding.repository {
+        Some(repository) => format!("{}: {}", shown(repository), within_repository(finding)),
+        None => within_repository(finding),
+    }
+}
+
+fn within_repository(Finding { place, path, found, .. }: &Finding) -> String {
+    let Found { line, column, .. } = found;
+    let path = shown(path);
     let (commit, date) = place.commit.as_ref().map_or(("", ""), |commit| {
         (short(&commit.id), commit.date.get(..10).unwrap_or(&commit.date))
     });
@@ -65,6 +72,9 @@ fn short(text: &str) -> &str {
 #[derive(Serialize)]
 struct Told<'a> {
     within: Within,
+    /// Of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repository: Option<String>,
     /// What is no UTF-8 in it is written as `\xff`.
     path: Option<String>,
     line: u64,
@@ -88,18 +98,20 @@ pub(super) fn json(findings: &[Finding]) -> Result<String, Failure> {
 }
 
 fn told(finding: &Finding) -> Told<'_> {
+    let Found { prefix, id, encoding, range, line, column, fingerprint, .. } = &finding.found;
     let commit = finding.place.commit.as_ref();
     Told {
         within: finding.place.within,
+        repository: finding.repository.as_deref().map(shown),
         path: finding.place.path.as_ref().map(|_| shown(&finding.path)),
-        line: finding.line,
-        column: finding.column,
-        offset: finding.offset,
-        length: finding.len,
-        prefix: finding.prefix,
-        id: finding.id,
-        encoding: finding.encoding.as_str(),
-        fingerprint: Fingerprint::to_string(&finding.fingerprint),
+        line: *line,
+        column: *column,
+        offset: range.start,
+        length: range.end.saturating_sub(range.start),
+        prefix: *prefix,
+        id: *id,
+        encoding: encoding.as_str(),
+        fingerprint: fingerprint.to_string(),
         status: finding.verdict.map(super::check::Verdict::as_str),
         commit: commit.map(|commit| commit.id.as_str()),
         author_date: commit.map(|commit| commit.date.as_str()).filter(|date| !date.is_empty()),

@@ -1,8 +1,9 @@
+use api_tokens::leak::Found;
 use serde_json::{Value, json};
 
 use super::{
     finding::{Collected, Finding},
-    place::{Within, uri},
+    place::{Within, shown, uri},
     report,
 };
 use crate::{failure::Failure, output::json_line};
@@ -28,7 +29,7 @@ pub(super) fn write(collected: &Collected) -> Result<String, Failure> {
             } },
             "columnKind": "unicodeCodePoints",
             "invocations": [{
-                "executionSuccessful": collected.is_complete,
+                "executionSuccessful": collected.is_complete(),
                 "toolExecutionNotifications": problems.collect::<Vec<Value>>(),
             }],
             "results": collected.findings.iter().map(result).collect::<Vec<Value>>(),
@@ -38,7 +39,7 @@ pub(super) fn write(collected: &Collected) -> Result<String, Failure> {
 }
 
 fn rule(finding: &Finding) -> String {
-    format!("leaked-token/{}", finding.prefix)
+    format!("leaked-token/{}", finding.found.prefix)
 }
 
 fn describe(rule: &str) -> Value {
@@ -55,7 +56,8 @@ fn describe(rule: &str) -> Value {
 }
 
 fn result(finding: &Finding) -> Value {
-    let Finding { prefix, id, encoding, fingerprint, verdict, .. } = finding;
+    let Found { prefix, id, encoding, fingerprint, .. } = &finding.found;
+    let verdict = finding.verdict;
     let said = verdict.map_or(String::new(), |verdict| format!(" It is {}.", verdict.text()));
     let commit = finding.place.commit.as_ref();
     let is_dead = verdict.is_some_and(super::check::Verdict::is_dead);
@@ -70,6 +72,7 @@ fn result(finding: &Finding) -> Value {
         "partialFingerprints": { "tokenSha256/v1": fingerprint.to_string() },
         "properties": {
             "within": finding.place.within,
+            "repository": finding.repository.as_deref().map(shown),
             "tokenId": id,
             "encoding": encoding.as_str(),
             "status": verdict.map(super::check::Verdict::as_str),
@@ -79,8 +82,19 @@ fn result(finding: &Finding) -> Value {
     })
 }
 
-/// Messages are no files; they have names all the same, since readers of SARIF ask for one.
+/// Of several repositories, each is a folder.
 fn artifact(finding: &Finding) -> String {
+    match &finding.repository {
+        Some(repository) => {
+            let base = uri(repository);
+            format!("{}/{}", base.trim_end_matches('/'), within_repository(finding))
+        }
+        None => within_repository(finding),
+    }
+}
+
+/// Messages are no files; they have names all the same, since readers of SARIF ask for one.
+fn within_repository(finding: &Finding) -> String {
     let commit = finding.place.commit.as_ref().map_or("", |commit| commit.id.as_str());
     match finding.place.within {
         Within::Stdin => "stdin".to_owned(),
@@ -96,5 +110,5 @@ fn region(finding: &Finding) -> Value {
     if finding.place.within == Within::FileName {
         return json!({ "startLine": 1 });
     }
-    json!({ "startLine": finding.line, "startColumn": finding.column })
+    json!({ "startLine": finding.found.line, "startColumn": finding.found.column })
 }

@@ -1,8 +1,9 @@
 use api_tokens::{
-    Expiry, Issuer, Metadata, NewToken, Prefix, Principal, Project, RevocationReason, Scope,
-    Scopes, TokenName, Verifier,
+    Expiry, Metadata, NewToken, Prefix, Principal, Project, RevocationReason, Scope, Scopes,
+    TokenName,
 };
 
+use super::issuer;
 use crate::{
     actor::ActorArguments,
     duration::parse_expiry,
@@ -70,8 +71,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     let keys = arguments.keys.read()?;
     let store = arguments.store.open().await?;
-    let issuer = Issuer::new(&Verifier::new(arguments.prefix, &keys.keyring, store));
     let destination = arguments.secret.open()?;
+    let issuer = issuer(arguments.prefix, &keys, store).await?;
     let created = issuer.create(new, &actor).await?;
     let id = created.record.id;
     let what = format!("The new token {id}");

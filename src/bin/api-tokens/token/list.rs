@@ -5,11 +5,10 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    keyless_issuer,
+    keyless_issuer, reader,
     view::{TokenView, time},
 };
 use crate::{
-    actor::ActorArguments,
     duration,
     failure::{Context, Failure},
     output::{json_line, print, tell},
@@ -54,8 +53,6 @@ pub(super) struct Arguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    actor: ActorArguments,
-    #[command(flatten)]
     store: StoreArguments,
 }
 
@@ -76,7 +73,7 @@ fn statuses() -> impl TypedValueParser<Value = Status> {
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let actor = arguments.actor.actor()?;
+    let reader = reader()?;
     let issuer = keyless_issuer(arguments.store.open().await?)?;
     let now = SystemClock.now();
     let ago = |time| now.checked_sub(time).context("--unused-for");
@@ -95,7 +92,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut rows = vec![HEADINGS.map(str::to_owned)];
     let mut after = None;
     loop {
-        let page = issuer.list(&selection, &actor, after, Page::MAX_LIMIT).await?;
+        let page = issuer.list(&selection, &reader, after, Page::MAX_LIMIT).await?;
         let usages = issuer.usage(&page.records).await?;
         let mut text = String::new();
         for (record, usage) in page.records.iter().zip(&usages) {

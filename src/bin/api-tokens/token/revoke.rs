@@ -1,6 +1,6 @@
 use api_tokens::{RevocationReason, TokenId};
 
-use super::{keyless_issuer, read};
+use super::{IdParser, keyless_issuer, read};
 use crate::{
     actor::ActorArguments,
     confirm::Confirmation,
@@ -21,7 +21,7 @@ Example:
 If you have a leaked token and not its id: the id is the 16 characters after its prefix.")]
 pub(super) struct Arguments {
     /// The ids: the 16 characters after the prefix of each token
-    #[arg(required = true)]
+    #[arg(required = true, value_parser = IdParser)]
     ids: Vec<TokenId>,
     /// Why, as it stands in the record
     #[arg(long)]
@@ -43,7 +43,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let issuer = keyless_issuer(store.open().await?)?;
     // All of them before the first is revoked: a mistyped one stops this here.
     for id in &ids {
-        let record = read(&issuer, *id, &actor).await?;
+        let record = read(&issuer, *id).await?;
         let (project, owner, name) = (&record.project, &record.owner, &record.name);
         tell(&format!("{id}  {name}, of {owner} in project {project}\n"));
     }

@@ -1,7 +1,7 @@
-use api_tokens::{Expiry, Issuer, Rotate, TokenId, Verifier};
+use api_tokens::{Expiry, Rotate, TokenId};
 use jiff::SignedDuration;
 
-use super::{keyless_issuer, read, view::time};
+use super::{IdParser, issuer, keyless_issuer, read, view::time};
 use crate::{
     actor::ActorArguments,
     duration::{self, parse_expiry},
@@ -22,6 +22,7 @@ Example:
   api-tokens token rotate Ky9Pf34qY6Nb3wWD --overlap 7d --to production.token")]
 pub(super) struct Arguments {
     /// The id of the old token: the 16 characters after its prefix
+    #[arg(value_parser = IdParser)]
     id: TokenId,
     /// How long the old token is still accepted, such as 7d; 0s for not at all
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = duration::parse)]
@@ -46,9 +47,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let actor = arguments.actor.actor()?;
     let keys = arguments.keys.read()?;
     let store = arguments.store.open().await?;
-    let old = read(&keyless_issuer(store.clone())?, arguments.id, &actor).await?;
-    let issuer = Issuer::new(&Verifier::new(old.prefix, &keys.keyring, store));
+    let old = read(&keyless_issuer(store.clone())?, arguments.id).await?;
     let destination = arguments.secret.open()?;
+    let issuer = issuer(old.prefix, &keys, store).await?;
     let rotate = Rotate {
         retire_on_use: arguments.retire_on_use,
         expiry: arguments.expires.unwrap_or_default(),

@@ -5,11 +5,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
-    keyless_issuer, read,
+    IdParser, keyless_issuer, read, reader,
     view::{TokenView, time},
 };
 use crate::{
-    actor::ActorArguments,
     failure::Failure,
     output::{json_line, print},
     store::StoreArguments,
@@ -24,12 +23,11 @@ const EVENTS: usize = 50;
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The 16 characters after the token's prefix
+    #[arg(value_parser = IdParser)]
     id: TokenId,
     /// One JSON object
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    actor: ActorArguments,
     #[command(flatten)]
     store: StoreArguments,
 }
@@ -43,11 +41,10 @@ struct Shown<'a> {
 }
 
 pub(super) async fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let actor = arguments.actor.actor()?;
     let issuer = keyless_issuer(arguments.store.open().await?)?;
-    let record = read(&issuer, arguments.id, &actor).await?;
+    let record = read(&issuer, arguments.id).await?;
     let usage = issuer.usage(core::slice::from_ref(&record)).await?.pop().flatten();
-    let events = issuer.events(record.id, &actor, None, EVENTS).await?;
+    let events = issuer.events(record.id, &reader()?, None, EVENTS).await?;
     let now = SystemClock.now();
     if arguments.json {
         let token = TokenView::new(&record, usage.as_ref(), now);
