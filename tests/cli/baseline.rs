@@ -13,7 +13,14 @@ fn what_is_in_the_baseline_is_not_reported() {
     let ran = folder.scan(&write);
     ran.assert_found_nothing();
     assert!(ran.err.starts_with("2 tokens were added to known.json.\n"), "{}", ran.err);
-    folder.scan(&["--baseline", "known.json"]).assert_found_nothing();
+    let ran = folder.scan(&["--baseline", "known.json"]);
+    ran.assert_found_nothing();
+    assert!(
+        ran.err
+            .starts_with("No other token was found; 2 that the baseline knows. Looked at 3 files"),
+        "{}",
+        ran.err
+    );
 
     folder.write("c", token(3));
     let ran = folder.scan(&["--baseline", "known.json"]);
@@ -105,6 +112,7 @@ fn files_that_are_no_baseline() {
         ("", "is not one"),
         ("{}", "is not one"),
         (r#"{"about":"","version":2,"tokens":[]}"#, "has version 2"),
+        (r#"{"version":3,"entries":{}}"#, "has version 3, and this program knows version 1"),
         (
             r#"{"about":"","version":1,"tokens":[{"fingerprint":"x","prefix":"a","id":"Ky9Pf34qY6Nb3wWD","path":null}]}"#,
             "has a fingerprint that is none",
@@ -116,4 +124,7 @@ fn files_that_are_no_baseline() {
         folder.scan(&["--baseline", "known.json", "--write-baseline"]).assert_fails(why);
         assert_eq!(folder.read("known.json"), text);
     }
+    // What it is about is for people.
+    folder.write("known.json", r#"{"version":1,"tokens":[]}"#);
+    folder.scan(&["--baseline", "known.json"]).assert_found(&[&token(1)]);
 }

@@ -139,8 +139,12 @@ fn a_part_of_the_history_is_not_taken_for_all_of_it() {
     let url = format!("file://{}", folder.path().display());
     clone.git(&["clone", "--quiet", "--depth=1", &url, "."]);
     let ran = clone.scan(&["--git-history"]);
-    ran.assert_found_nothing();
-    assert!(ran.err.contains("a part of the history only"), "{}", ran.err);
+    ran.assert(2);
+    assert!(
+        ran.err.contains("cannot read .: this shallow clone has a part of the history only"),
+        "{}",
+        ran.err
+    );
     assert!(!folder.scan(&["--git-history"]).err.contains("a part of the history"));
 }
 
@@ -154,9 +158,33 @@ fn several_repositories_by_their_paths() {
     });
     let paths = [&one, &two].map(|folder| folder.path().to_str().unwrap());
     let elsewhere = Folder::new();
-    let ran = elsewhere.scan(&["--git-history", paths[0], paths[1]]);
+    let both = ["--git-history", paths[0], paths[1]];
+    let ran = elsewhere.scan(&both);
     ran.assert_found(&[&token(1), &token(2)]);
-    elsewhere.scan(&["--git-history"]).assert_fails("git rev-parse failed");
+    for (path, seed) in paths.into_iter().zip([1, 2]) {
+        let line = ran.out.lines().find(|line| line.starts_with(&format!("{path}: commit ")));
+        assert!(line.unwrap().contains(crate::support::id(&token(seed))), "{}", ran.out);
+    }
+    for found in elsewhere.scan(&[&both[..], &["--format", "json"]].concat()).json() {
+        let seed = if found["repository"] == paths[0] { 1 } else { 2 };
+        assert_eq!(
+            (&found["path"], &found["repository"]),
+            (&"file".into(), &paths[seed - 1].into())
+        );
+        assert_eq!(found["id"], crate::support::id(&token(seed as u64)));
+    }
+    let sarif = elsewhere.scan(&[&both[..], &["--format", "sarif"]].concat()).out;
+    for path in paths {
+        assert!(sarif.contains(&format!("\"uri\":\"file://{path}/file\"")), "{sarif}");
+    }
+    // Alone, it needs no name.
+    let alone = elsewhere.scan(&["--git-history", paths[0], "--format", "json"]);
+    assert!(alone.json()[0].get("repository").is_none());
+    // One that is none does not hide what is in the other.
+    let ran = elsewhere.scan(&["--git-history", ".", paths[1]]);
+    ran.assert_fails("error: . is not in a git repository");
+    ran.assert_names(&[&token(2)]);
+    elsewhere.scan(&["--staged"]).assert_fails("error: . is not in a git repository");
 }
 
 #[test]
@@ -169,4 +197,34 @@ fn a_repository_without_commits_and_one_that_is_damaged() {
     let (start, end) = blob.trim_end().split_at(2);
     std::fs::remove_file(folder.path().join(".git/objects").join(start).join(end)).unwrap();
     assert_eq!(folder.scan(&["--git-history"]).code, 2);
+}
+
+/// However often the file was changed; in another file it is told again.
+#[test]
+fn a_token_is_told_once_with_the_oldest_commit_that_has_it() {
+    let folder = Folder::with_repository();
+    folder.commit("before");
+    folder.write("a", format!("one\n{EXAMPLE}\n"));
+    let first = folder.commit("first");
+    for version in 2..5 {
+        folder.write("a", format!("{version}\n\n{EXAMPLE}\n{EXAMPLE}\n{}", token(version)));
+        folder.commit("later");
+    }
+    folder.write("b", format!("b: {EXAMPLE}"));
+    let moved = folder.commit("in another file");
+    let found = history(&folder);
+    let of = |path: &str, token: &str| {
+        let id = crate::support::id(token);
+        let all: Vec<&Value> =
+            found.iter().filter(|found| found["path"] == path && found["id"] == id).collect();
+        assert_eq!(all.len(), 1, "{found:?}");
+        all[0]
+    };
+    assert_eq!(
+        (&of("a", EXAMPLE)["commit"], &of("a", EXAMPLE)["line"]),
+        (&json!(first), &json!(2))
+    );
+    assert_eq!(of("b", EXAMPLE)["commit"], json!(moved));
+    of("a", &token(3));
+    assert_eq!(found.len(), 5);
 }

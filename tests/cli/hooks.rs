@@ -55,18 +55,22 @@ fn pre_commit() {
     let hooks = Folder::with_repository();
     hooks.write(".pre-commit-hooks.yaml", include_str!("../../.pre-commit-hooks.yaml"));
     hooks.commit("the hooks");
-    for (hook, stage) in [("api-tokens", "--staged"), ("api-tokens-files", "files")] {
+    for (hook, arguments) in [
+        ("api-tokens", "args: [--prefix, acme_live]"),
+        ("api-tokens-files", "args: [--prefix, acme_live, --]"),
+        ("api-tokens-files", ""),
+    ] {
         let folder = Folder::with_repository();
         folder.write(
             ".pre-commit-config.yaml",
             format!(
-                "repos:\n- repo: {}\n  rev: {}\n  hooks:\n  - id: {hook}\n    args: [--prefix, acme_live]\n",
+                "repos:\n- repo: {}\n  rev: {}\n  hooks:\n  - id: {hook}\n    {arguments}\n",
                 hooks.path().display(),
                 hooks.git(&["rev-parse", "HEAD"]).trim_end(),
             ),
         );
         folder.git(&["add", "--all"]);
-        let pre_commit = |arguments: &[&str]| {
+        let pre_commit = |of_it: &[&str]| {
             let mut command = Command::new(environment.join("bin/pre-commit"));
             let path = std::env::join_paths(
                 [bin().to_owned()]
@@ -78,12 +82,15 @@ fn pre_commit() {
                 .env("HOME", folder.path())
                 .current_dir(folder.path());
             command.env_remove("API_TOKENS_PREFIXES").env("GIT_CONFIG_NOSYSTEM", "1");
+            if arguments.is_empty() {
+                command.env("API_TOKENS_PREFIXES", "acme_live");
+            }
             for who in ["AUTHOR", "COMMITTER"] {
                 command
                     .env(format!("GIT_{who}_NAME"), "Ann")
                     .env(format!("GIT_{who}_EMAIL"), "a@b");
             }
-            Ran::of(command.args(arguments))
+            Ran::of(command.args(of_it))
         };
         let run = || {
             let ran = pre_commit(&["run"]);
@@ -93,10 +100,19 @@ fn pre_commit() {
             ran
         };
         assert_blocks(&folder, run);
+        // Names that an option has.
+        for name in ["--help", "-x.txt", "--baseline=x.json", "-"] {
+            folder.write(name, EXAMPLE);
+            folder.git(&["add", "--", name]);
+            let ran = run();
+            assert_eq!(ran.code, 1, "{ran:?}");
+            assert!(ran.out.contains(&format!("\n{name}:1:1: token")), "{ran:?}");
+            folder.git(&["rm", "--quiet", "--force", "--", name]);
+        }
         // All files, as a build service does it.
         folder.write("late", EXAMPLE);
         folder.commit("past the hook");
         let all = pre_commit(&["run", "--all-files"]);
-        assert_eq!(all.code == 0, stage == "--staged", "{all:?}");
+        assert_eq!(all.code == 0, hook == "api-tokens", "{all:?}");
     }
 }

@@ -116,4 +116,20 @@ fn which_key() {
     folder
         .run(&[&status[..], &["--key-file", "bad"]].concat())
         .assert_fails("key file bad is not base64");
+    // A token is base64, too.
+    let token = crate::support::EXAMPLE;
+    folder.write("bad", format!("{token}\n"));
+    let wrong = "key file bad has a token, not a key";
+    folder.run(&[&status[..], &["--key-file", "bad"]].concat()).assert_fails(wrong);
+    for option in ["--earlier-key-file", "--upcoming-key-file"] {
+        folder
+            .run(&[&status[..], &["--key-file", "key", option, "bad"]].concat())
+            .assert_fails(wrong);
+    }
+    folder.run(&["keys", "rotate", "--key-file", "bad"]).assert_fails(wrong);
+    assert!(!folder.path().join("bad.upcoming").exists());
+    let mut command = folder.command();
+    let ran = crate::support::Ran::of(command.args(status).env("API_TOKENS_KEY", token));
+    ran.assert_fails("API_TOKENS_KEY has a token, not a key");
+    assert!(!ran.err.contains(crate::support::secret(token)), "{}", ran.err);
 }

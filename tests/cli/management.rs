@@ -97,19 +97,91 @@ async fn asks_and_revokes() {
     }
 }
 
+/// A service that lets go of one token in two: what failed is told, and the others are revoked.
+#[tokio::test]
+async fn a_revocation_that_fails_does_not_stop_the_others() {
+    let issuer = issuer();
+    let tokens = [
+        create(&issuer, new_token("one")).await,
+        create(&issuer, new_token("two")).await,
+        create(&issuer, new_token("three")).await,
+    ];
+    let stuck = tokens[1].clone();
+    let app = Router::new().nest("/settings", management::router(issuer.clone(), Nobody)).layer(
+        axum::middleware::from_fn(move |request: Request, next: axum::middleware::Next| {
+            let stuck = stuck.clone();
+            async move {
+                let is_revocation = request.uri().path().ends_with("/revoke");
+                let (parts, body) = request.into_parts();
+                let body = axum::body::to_bytes(body, 4096).await.unwrap();
+                if is_revocation && String::from_utf8_lossy(&body).contains(&stuck) {
+                    return axum::response::IntoResponse::into_response(
+                        axum::http::StatusCode::INTERNAL_SERVER_ERROR,
+                    );
+                }
+                next.run(Request::from_parts(parts, body.into())).await
+            }
+        }),
+    );
+    let api = format!("http://{}/settings/api", serve(app).await);
+    let folder = Arc::new(Folder::new());
+    folder.write("found", tokens.join("\n"));
+    let ran = scan(&folder, api, &["--revoke", "--yes"]).await;
+    ran.assert_fails(&format!("error: not revoked: {}\n", id(&tokens[1])));
+    assert!(ran.err.contains("answers 500"), "{}", ran.err);
+    for (token, expected) in tokens.iter().zip(["revoked", "active", "revoked"]) {
+        assert_eq!(status(&ran, token), expected);
+    }
+}
+
+/// Who does it stands in no event there.
+#[tokio::test]
+async fn nobody_has_to_say_who_asks_an_api() {
+    let issuer = issuer();
+    let live = create(&issuer, new_token("live")).await;
+    let app = Router::new().nest("/settings", management::router(issuer, Nobody));
+    let api = format!("http://{}/settings/api", serve(app).await);
+    let folder = Folder::new();
+    folder.write("found", &live);
+    let ran = tokio::task::spawn_blocking(move || {
+        let mut command = folder.command();
+        command.args([
+            "scan",
+            "--prefix",
+            "acme_live",
+            "found",
+            "--revoke",
+            "--yes",
+            "--api",
+            &api,
+        ]);
+        for name in ["USER", "LOGNAME", "USERNAME"] {
+            command.env_remove(name);
+        }
+        Ran::of(&mut command)
+    });
+    let ran = ran.await.unwrap();
+    ran.assert_found(&[&live]);
+    assert!(ran.out.contains(", revoked now"), "{}", ran.out);
+}
+
 /// Whatever answers at the address, only a management API is believed.
 #[tokio::test]
 async fn other_services_say_nothing() {
     let live = create(&issuer(), new_token("live")).await;
     let folder = Arc::new(Folder::new());
-    folder.write("found", &live);
+    folder.write("found", format!("{live}\n{}", token(1)));
     let page = serve(Router::new().fallback(|| async { "Welcome" })).await;
     let down =
         serve(Router::new().fallback(|| async { axum::http::StatusCode::SERVICE_UNAVAILABLE }))
             .await;
     let guarded =
         serve(Router::new().fallback(|| async { axum::http::StatusCode::UNAUTHORIZED })).await;
+    let broken =
+        serve(Router::new().fallback(|| async { axum::http::StatusCode::INTERNAL_SERVER_ERROR }))
+            .await;
     for (address, why) in [
+        (broken, "answers 500: it has an error: try again later"),
         (page, "answers 200: that is not what a management API answers"),
         (guarded, "answers 401: that is not what a management API answers"),
         (down, "answers 503: it cannot tell at the moment"),
@@ -118,7 +190,10 @@ async fn other_services_say_nothing() {
         let ran = scan(&folder, format!("http://{address}"), &["--revoke", "--yes"]).await;
         ran.assert(2);
         ran.assert_names(&[&live]);
-        assert_eq!(status(&ran, &live), "not told");
+        assert_eq!(status(&ran, &live), "not_asked");
+        assert!(!ran.err.contains("has to be revoked"), "{}", ran.err);
+        // What went wrong for several tokens is said once.
+        assert_eq!(ran.err.matches(why).count(), 1, "{}", ran.err);
         assert!(ran.err.contains(why), "{}", ran.err);
     }
 }
@@ -147,7 +222,14 @@ fn addresses() {
     let check = |url: &str| folder.scan(&["--check", "--api", url]);
     check("http://acme.example/api").assert_fails("--api must be https");
     check("https://ann:pass@acme.example/api").assert_fails("must have no user and no password");
-    for url in ["acme.example/api", "ftp://acme.example", "https://", "https://acme.example/?a=b"] {
+    for url in [
+        "acme.example/api",
+        "ftp://acme.example",
+        "https://",
+        "https://acme.example/?a=b",
+        "https://acme.example/a#b",
+        "https://acme.example/?",
+    ] {
         check(url).assert_fails("--api must be an address such as https://");
     }
     folder
@@ -197,5 +279,5 @@ fn tls() {
     untrusted.assert_fails("cannot reach https://localhost");
     folder
         .scan(&["found", "--check", "--api", &api, "--root-certificate", "found"])
-        .assert_fails("add --root-certificate");
+        .assert_fails("found has no certificate");
 }

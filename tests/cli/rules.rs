@@ -54,9 +54,27 @@ fn one_file_or_all() {
 #[test]
 fn mistakes() {
     let folder = Folder::new();
-    folder.run(&["rules", "--scanner", "nobody"]).assert_fails("invalid value 'nobody'");
+    folder.run(&["rules", "--scanner", "nobody"]).assert_fails(
+        "invalid value 'nobody' for '--scanner <NAME>'\n  [possible values: kingfisher, gitleaks",
+    );
     folder.run(&["rules", "--scanner", "gitleaks"]).assert_fails("which tokens? Add --prefix");
     let prefix = ["rules", "--scanner", "gitleaks", "--prefix", "acme_live"];
+    folder
+        .run(&[&prefix[..], &["--scanner", "semgrep"]].concat())
+        .assert_fails("the files of several scanners do not go into one: add --to FOLDER");
     folder.run(&[&prefix[..], &["--name", ""]].concat()).assert_fails("--name: ");
     folder.run(&[&prefix[..], &["--live-check", "x"]].concat()).assert_fails("--live-check: ");
+}
+
+/// The names of rules depend on it.
+#[test]
+fn prefixes_stay_in_their_order() {
+    let folder = Folder::new();
+    let file = |prefixes: [&str; 3]| {
+        let [a, b, c] = prefixes;
+        let prefixes = ["--prefix", a, "--prefix", b, "--prefix", c];
+        folder.run(&[&["rules", "--scanner", "github"][..], &prefixes].concat()).out
+    };
+    let rules = Rules::new("API token", prefix!("zeta")).unwrap().with_prefix(prefix!("acme_live"));
+    assert_eq!(file(["zeta", "acme_live", "zeta"]), rules.file(Scanner::Github).contents);
 }

@@ -18,34 +18,37 @@ fn secrets_are_shown_once_and_nowhere_else() {
     folder.git(&["add", "staged"]);
     let scan = ["scan", "--prefix", "acme_live"];
     let cut = &stranger[..stranger.len() - 3];
-    let commands: Vec<Vec<&str>> = vec![
-        [&scan[..], &["--no-ignore"]].concat(),
-        [&scan[..], &["--format", "json"]].concat(),
-        [&scan[..], &["--format", "sarif"]].concat(),
-        [&scan[..], &["--git-history"]].concat(),
-        [&scan[..], &["--git-history", "--format", "json"]].concat(),
-        [&scan[..], &["--staged", "--format", "sarif"]].concat(),
-        [&scan[..], &["--check"]].concat(),
-        [&scan[..], &[cut, &live]].concat(),
-        [&scan[..], &["--check", "--api", "http://127.0.0.1:1"]].concat(),
-        [&scan[..], &["plain", "--check", "--api", &live]].concat(),
-        [&scan[..], &["--baseline", &live]].concat(),
-        vec!["token", "list"],
-        vec!["token", "list", "--json"],
-        vec!["token", "show", id(&live)],
-        vec!["token", "show", id(&live), "--json"],
-        vec!["token", "list", "--store", &live],
-        vec!["token", "revoke", id(&live)],
-        vec!["keys", "status", "--prefix", "acme_live"],
-        vec!["keys", "rotate", "--key-file", "key"],
-        vec!["keys", "rotate", "--key-file", &live],
-        vec!["rules", "--prefix", "acme_live", "--to", "rules"],
-        [&scan[..], &["--revoke", "--yes"]].concat(),
-        [&scan[..], &["--check", "--baseline", "known.json", "--write-baseline"]].concat(),
+    // Each with how it ends: one that fails has little to tell.
+    let commands: Vec<(i32, Vec<&str>)> = vec![
+        (1, [&scan[..], &["--no-ignore"]].concat()),
+        (1, [&scan[..], &["--format", "json"]].concat()),
+        (1, [&scan[..], &["--format", "sarif"]].concat()),
+        (1, [&scan[..], &["--git-history"]].concat()),
+        (1, [&scan[..], &["--git-history", "--format", "json"]].concat()),
+        (1, [&scan[..], &["--staged", "--format", "sarif"]].concat()),
+        (1, [&scan[..], &["--check"]].concat()),
+        (2, [&scan[..], &[cut, &live]].concat()),
+        (2, [&scan[..], &["--check", "--api", "http://127.0.0.1:1"]].concat()),
+        (2, [&scan[..], &["plain", "--check", "--api", &live]].concat()),
+        (2, [&scan[..], &["--baseline", &live]].concat()),
+        (0, vec!["token", "list"]),
+        (0, vec!["token", "list", "--json"]),
+        (0, vec!["token", "show", id(&live)]),
+        (0, vec!["token", "show", id(&live), "--json"]),
+        (2, vec!["token", "list", "--store", &live]),
+        (2, vec!["token", "revoke", id(&live)]),
+        (0, vec!["keys", "status", "--prefix", "acme_live"]),
+        (0, vec!["keys", "rotate", "--key-file", "key"]),
+        (2, vec!["keys", "rotate", "--key-file", &live]),
+        (0, vec!["rules", "--prefix", "acme_live", "--to", "rules"]),
+        (1, [&scan[..], &["--revoke", "--yes"]].concat()),
+        (1, [&scan[..], &["--check", "--baseline", "known.json", "--write-baseline"]].concat()),
     ];
     let (live, stranger) = (secret(&live), &secret(&stranger)[..39]);
-    for command in commands {
-        let Ran { out, err, .. } = folder.on_store(&command);
+    for (code, command) in commands {
+        let ran = folder.on_store(&command);
+        ran.assert(code);
+        let Ran { out, err, .. } = ran;
         for text in [&out, &err] {
             for secret in [live, stranger, key.as_str()] {
                 assert!(!text.contains(secret), "{command:?}: {text}");

@@ -139,8 +139,54 @@ fn without_a_store_or_its_key() {
     ran.assert(2);
     ran.assert_names(&[&live]);
     assert!(ran.err.contains("is not in the keyring: add its file"), "{}", ran.err);
+    assert!(ran.out.ends_with(", not known: could not be asked\n"), "{}", ran.out);
     // A store that cannot be reached hides nothing.
     let ran = folder.scan(&["found", "--check", "--store", "sqlite:nowhere", "--key-file", "key"]);
-    ran.assert(2);
+    ran.assert_fails("there is no store nowhere; make one: api-tokens migrate --store STORE");
     ran.assert_names(&[&live]);
+    assert!(ran.out.ends_with(", not known: could not be asked\n"), "{}", ran.out);
+}
+
+/// Options that would do nothing are refused, before anything is looked at.
+#[test]
+fn options_without_the_one_that_they_are_for() {
+    let folder = Folder::with_store();
+    for option in [
+        &["--store", "sqlite:db"][..],
+        &["--key-file", "key"],
+        &["--api", "https://acme.example"],
+        &["--unkeyed"],
+        &["--root-certificate", "x"],
+        &["--yes"],
+        &["--actor", "ann"],
+        &["--check", "--yes"],
+    ] {
+        folder.scan(option).assert_fails("the following required arguments were not provided");
+    }
+    folder
+        .on_store(&["scan", "--prefix", "acme_live", "--check", "--revoke"])
+        .assert_found_nothing();
+    // What is in the environment for other commands is no mistake.
+    folder.on_store(&["scan", "--prefix", "acme_live"]).assert_found_nothing();
+}
+
+/// Who revokes is asked for before, and not for what no event tells.
+#[test]
+fn who_revokes() {
+    let folder = Folder::with_store();
+    let live = folder.new_token("live");
+    folder.write("found", &live);
+    let scan = |option: &str| {
+        let mut command = folder.command();
+        command.args(["scan", "--prefix", "acme_live", "found", option]);
+        command.args(["--store", "sqlite:db", "--key-file", "key"]);
+        for name in ["USER", "LOGNAME", "USERNAME"] {
+            command.env_remove(name);
+        }
+        Ran::of(&mut command)
+    };
+    scan("--check").assert_found(&[&live]);
+    let ran = scan("--revoke");
+    ran.assert_fails("who does this?");
+    assert_eq!(ran.out, "");
 }

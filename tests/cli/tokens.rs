@@ -273,16 +273,29 @@ fn stores() {
     let mut command = folder.command();
     let ran = Ran::of(command.env("API_TOKENS_STORE", url).args(["token", "list"]));
     ran.assert_fails("store unavailable");
+    // Tables would not help.
+    assert!(!ran.err.contains("migrate"), "{}", ran.err);
     assert!(!ran.err.contains("hunter2"), "{}", ran.err);
     let mut command = folder.command();
     let ran =
         Ran::of(command.env_remove("USER").env_remove("LOGNAME").env_remove("USERNAME").args([
             "token",
-            "list",
+            "revoke",
+            "Ky9Pf34qY6Nb3wWD",
             "--store",
             "sqlite:db",
         ]));
     ran.assert_fails("who does this?");
+    // To read, nobody has to say.
+    for (arguments, code) in [(&["list"][..], 0), (&["show", "Ky9Pf34qY6Nb3wWD"], 2)] {
+        let mut command = folder.command();
+        for name in ["USER", "LOGNAME", "USERNAME"] {
+            command.env_remove(name);
+        }
+        let ran = Ran::of(command.arg("token").args(arguments).args(["--store", "sqlite:db"]));
+        ran.assert(code);
+        assert!(!ran.err.contains("who does this?"), "{}", ran.err);
+    }
 }
 
 #[test]
@@ -291,5 +304,31 @@ fn other_tables() {
     let store = ["--store", "sqlite:db", "--table-prefix", "acme_"];
     folder.run(&[&["migrate"], &store[..]].concat()).assert(0);
     folder.run(&[&["token", "list"], &store[..]].concat()).assert(0);
-    folder.run(&["token", "list", "--store", "sqlite:db"]).assert(2);
+    let ran = folder.run(&["token", "list", "--store", "sqlite:db"]);
+    ran.assert_fails("and this program needs");
+    assert!(ran.err.ends_with(": run api-tokens migrate --store STORE\n"), "{}", ran.err);
+}
+
+/// With the key of another service, tokens are made that it refuses.
+#[test]
+fn a_key_that_no_token_is_under() {
+    const WARNING: &str = "warning: all tokens of acme_live in this store are under other keys";
+    let folder = Folder::with_store();
+    let first = folder.on_store(&[&NEW[..], &["--print"]].concat());
+    assert!(!first.err.contains(WARNING), "{}", first.err);
+    folder.run(&["keys", "new", "--to", "other"]).assert(0);
+    let with = |arguments: &[&str], key: &[&str]| {
+        let store = ["--store", "sqlite:db", "--print"];
+        let ran = folder.run(&[arguments, &store, key].concat());
+        ran.assert(0);
+        ran.err
+    };
+    assert!(!with(&NEW, &["--key-file", "key"]).contains(WARNING));
+    let rotate = ["token", "rotate", &parse(first.out.trim_end())];
+    assert!(with(&rotate, &["--key-file", "other"]).contains(WARNING));
+    // The rotation has brought one that is.
+    assert!(!with(&NEW, &["--key-file", "other"]).contains(WARNING));
+    assert!(with(&NEW, &["--unkeyed"]).contains(WARNING));
+    // A deployment that knows the key, beside a new one.
+    assert!(!with(&NEW, &["--key-file", "other", "--earlier-key-file", "key"]).contains(WARNING));
 }

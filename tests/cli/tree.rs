@@ -40,6 +40,90 @@ fn what_git_ignores_is_left_out_unless_it_is_asked_for() {
     Ran::of(&mut below).assert_found_nothing();
 }
 
+/// Committed, and then ignored: it is pushed all the same.
+#[test]
+fn what_is_tracked_is_looked_at_although_git_ignores_it() {
+    let folder = Folder::with_repository();
+    let [first, below, forced, nested, ignored, deleted] = [1, 2, 3, 4, 5, 6].map(token);
+    folder.write(".env", &first);
+    folder.write("build/deep/.env", &below);
+    folder.write("gone", &deleted);
+    folder.commit("oops");
+    folder.write(".gitignore", ".env\nbuild/\nforced\ngone\n/inner\n");
+    folder.write("app/forced", &forced);
+    folder.git(&["add", "--force", "app/forced"]);
+    folder.write("app/.env", &ignored);
+    std::fs::remove_file(folder.path().join("gone")).unwrap();
+    // A repository within, which the outer one does not know.
+    folder.git(&["init", "--quiet", "other/repository"]);
+    folder.write("other/repository/.env", &nested);
+    folder.git(&["-C", "other/repository", "add", ".env"]);
+    let ran = folder.scan(&[]);
+    ran.assert_found(&[&first, &below, &forced, &nested]);
+    let places: Vec<&str> = ran.out.lines().map(|line| line.split(':').next().unwrap()).collect();
+    assert_eq!(places, [".env", "app/forced", "build/deep/.env", "other/repository/.env"]);
+    // Below a path that is given, and nowhere else; what two paths have is told once.
+    let ran = folder.scan(&["app", "app/"]);
+    ran.assert_found(&[&forced]);
+    assert_eq!(ran.out.lines().count(), 1, "{}", ran.out);
+    // From outside of any repository, and in a hook, for which git names another one.
+    let elsewhere = Folder::with_repository();
+    let mut command = elsewhere.command();
+    command.env("GIT_DIR", elsewhere.path().join(".git"));
+    Ran::of(command.args(["scan", "--prefix", "acme_live"]).arg(folder.path()))
+        .assert_found(&[&first, &below, &forced, &nested]);
+}
+
+/// What is no repository, or names a program in its configuration.
+#[cfg(unix)]
+#[test]
+fn repositories_are_not_trusted() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = Folder::new();
+    folder.write("submodule/.git", "gitdir: ../../nowhere\n");
+    folder.write("submodule/file", EXAMPLE);
+    folder.scan(&[]).assert_found(&[EXAMPLE]);
+    folder.git(&["init", "--quiet", "repository"]);
+    let program = folder.write("program", "#!/bin/sh\ntouch \"$(dirname \"$0\")/ran\"\n");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let program = program.to_str().unwrap();
+    folder.write("repository/file", "");
+    folder.git(&["-C", "repository", "add", "file"]);
+    folder.git(&["-C", "repository", "config", "core.fsmonitor", program]);
+    folder.scan(&["repository"]).assert_found_nothing();
+    folder.scan(&["--staged", "repository"]).assert_found_nothing();
+    assert!(!folder.path().join("ran").exists());
+}
+
+#[test]
+fn without_git() {
+    let folder = Folder::with_repository();
+    folder.write("a", EXAMPLE);
+    let mut command = folder.command();
+    let ran = Ran::of(command.env("PATH", "/nonexistent").args(["scan", "--prefix", "acme_live"]));
+    ran.assert_found(&[EXAMPLE]);
+    assert!(ran.err.contains("note: there is no git here"), "{}", ran.err);
+}
+
+#[test]
+fn names_that_are_like_options() {
+    let folder = Folder::new();
+    for name in ["--help", "-x.txt", "--baseline=x.json", "-"] {
+        folder.write(name, EXAMPLE);
+        let ran = folder.scan(&["--", name]);
+        ran.assert_found(&[EXAMPLE]);
+        assert!(ran.out.starts_with(&format!("{name}:1:1: ")), "{}", ran.out);
+    }
+    folder.scan(&["-", "--help"]).assert(0);
+    for paths in [&["-", "x"][..], &["x", "-"], &["-", "--", "x"], &["--git-history", "-"]] {
+        folder.scan(paths).assert_fails("- stands for stdin, and must be alone; use --stdin");
+    }
+    folder.scan(&["--stdin", "x"]).assert_fails("--stdin and paths");
+    folder.scan(&["--stdin", "-"]).assert_found_nothing();
+    folder.scan(&["--stdin", "--no-ignore"]).assert_fails("cannot be used with");
+}
+
 #[test]
 fn only_the_prefixes_that_are_named() {
     let folder = Folder::new();
@@ -70,7 +154,9 @@ fn encodings() {
     folder.scan(&["--encoding", "plain"]).assert_found_nothing();
     let ran = folder.scan(&["--encoding", "utf16,hex"]);
     assert_eq!(ran.out.lines().count(), 1, "{}", ran.out);
-    folder.scan(&["--encoding", "rot13"]).assert_fails("an encoding is one of plain");
+    folder.scan(&["--encoding", "rot13"]).assert_fails(
+        "invalid value 'rot13' for '--encoding <NAMES>'\n  [possible values: plain, utf16, percent",
+    );
 }
 
 /// A file is read in pieces of 256 KiB: a token is found wherever it lies.

@@ -63,15 +63,25 @@ fn completions_are_scripts() {
 fn a_token_in_the_arguments_is_not_repeated() {
     let folder = Folder::new();
     let token = token(1);
-    for arguments in [
-        &["token", "revoke", &token][..],
-        &["token", "show", &token],
-        &["scan", "--prefix", &token],
-        &[&token],
-    ] {
+    for arguments in [&["scan", "--prefix", &token][..], &[&token]] {
         let ran = folder.run(arguments);
         ran.assert(2);
         assert!(ran.err.contains("[a token?]"), "{}", ran.err);
         assert!(!ran.err.contains(secret(&token)), "{}", ran.err);
+    }
+}
+
+#[test]
+fn a_token_in_the_place_of_its_id_is_not_repeated() {
+    let folder = Folder::new();
+    let token = token(1);
+    let cut = &token[..token.len() - 20];
+    let with_prefix = format!("acme_live_{}", crate::support::id(&token));
+    for command in [&["token", "show"][..], &["token", "rotate"], &["token", "revoke", "--yes"]] {
+        for wrong in [&token, cut, &with_prefix] {
+            let ran = folder.run(&[command, &[wrong]].concat());
+            ran.assert_fails("error: give only the id: the 16 characters after the prefix\n");
+            assert!(!ran.err.contains(wrong), "{}", ran.err);
+        }
     }
 }

@@ -4,7 +4,7 @@ use api_tokens::{
     Actor, DynTokenStore, Issuer, Keyring, Prefix, RevocationReason, Status, Verifier, VerifyError,
     leak::{Fingerprint, Found},
 };
-use clap::{Arg, Args};
+use clap::{Arg, ArgGroup, Args};
 
 use super::{api::Api, finding::Finding};
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Whether tokens are live")]
+#[command(group = ArgGroup::new("asking").multiple(true))]
 pub(super) struct CheckArguments {
     /// Ask which of the tokens that were found are live: the store with --store and its key, or the
     /// management API with --api
