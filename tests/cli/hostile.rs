@@ -129,7 +129,7 @@ fn a_folder_that_looks_like_a_bare_repository_starts_no_program() {
     folder.git(&["clone", "--quiet", "--bare", ".", "inner"]);
     poison(&folder, "inner");
     folder.git(&["-C", "inner", "config", "core.bare", "false"]);
-    folder.git(&["-C", "inner", "config", "core.worktree", "../.."]);
+    folder.git(&["-C", "inner", "config", "core.worktree", ".."]);
     for arguments in [&["--staged", "inner"][..], &["--git-history", "inner"], &["inner"]] {
         folder.scan(arguments);
         assert_no_mark(&folder);

@@ -57,7 +57,7 @@ impl StoreArguments {
             Options::Sqlite(path, _) if !path.exists() => {
                 return Err(Failure::new(format!(
                     "there is no store {}; make one: {MIGRATE}",
-                    shown_path(path)
+                    shown_path(&path)
                 )));
             }
             Options::Sqlite(_, options) => options.open().map(DynTokenStore::new),
