@@ -21,7 +21,7 @@ const NOWHERE: &str = "NUL";
 
 /// What counts instead of a repository's own configuration, which may be a stranger's: it could name
 /// programs, hide commits, or change what git writes.
-const SETTINGS: [&str; 7] = [
+const SETTINGS: [&str; 8] = [
     "core.fsmonitor=false",
     "core.hooksPath=/dev/null",
     "protocol.allow=never",
@@ -29,6 +29,8 @@ const SETTINGS: [&str; 7] = [
     "log.diffMerges=separate",
     "diff.autoRefreshIndex=false",
     "i18n.logOutputEncoding=UTF-8",
+    // That an empty file of them counts is nothing to be told.
+    "advice.graftFileDeprecated=false",
 ];
 
 /// A repository, read by the system's git.
