@@ -67,7 +67,7 @@
 //! A body has at most 1 MiB, and 16 KiB for `found`. A batch has at most 10,000 entries. Of a URL,
 //! the first 1,000 characters are kept, without control and invisible characters. **A token in
 //! it** is replaced by its id; if one hides behind percent-encoding, none of the URL is kept. 16
-//! batches are worked on at once, and 256 tokens that were `found`; whoever sends one more is told to
+//! batches are worked on at once, and 1,024 tokens that were `found`; whoever sends one more is told to
 //! wait.
 //!
 //! The routes need a tokio runtime. They see plaintexts: leave the bodies of these routes out of
@@ -116,7 +116,7 @@ use crate::{Issuer, LeakSource, TokenStore, VerifyError};
 const MAX_BATCHES: usize = 16;
 
 /// How many single tokens that somebody has found.
-const MAX_FOUND: usize = 256;
+const MAX_FOUND: usize = 1024;
 
 /// What to do about a reported token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

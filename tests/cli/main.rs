@@ -4,6 +4,7 @@ mod baseline;
 mod formats;
 mod history;
 mod hooks;
+mod hostile;
 mod keys;
 mod management;
 #[path = "../packages_support/mod.rs"]

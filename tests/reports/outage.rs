@@ -137,14 +137,14 @@ async fn a_report_is_carried_out_though_nobody_waits() {
 
 /// While the store hangs, what clients leave behind does not pile up.
 #[tokio::test]
-async fn clients_that_go_away_leave_no_more_than_256_behind() {
+async fn clients_that_go_away_leave_no_more_than_1024_behind() {
     let (store, gate) = GatedStore::new();
     gate.open();
     let tokens = Tokens::new(LIVE, store);
     let app = app(&reports(&tokens, LeakPolicy::Revoke), &Signing::new(1));
     let token = tokens.create().await;
     gate.close();
-    for number in 1..=256 {
+    for number in 1..=1024 {
         let (app, text) = (app.clone(), token.expose_secret().to_owned());
         let going = tokio::spawn(async move { found(&app, &text, None).await });
         gate.wait_for(number).await;

@@ -3,22 +3,34 @@ use std::{io, path::Path};
 
 use api_tokens::{FieldError, IssuerError, KeyError, StoreError};
 
-use crate::output::tell;
+use crate::output::{shown, shown_path, tell};
 
 /// Why the command did not do what it was asked: what is wrong, where, and what to do, in words for
 /// whoever asked.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Failure(String);
+#[error("{message}")]
+pub(crate) struct Failure {
+    message: String,
+    is_outage: bool,
+}
 
 impl Failure {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self(message.into())
+        Self { message: message.into(), is_outage: false }
+    }
+
+    /// Whoever was asked cannot answer at the moment, whatever the question.
+    pub(crate) fn outage(message: impl Into<String>) -> Self {
+        Self { message: message.into(), is_outage: true }
+    }
+
+    pub(crate) fn is_outage(&self) -> bool {
+        self.is_outage
     }
 
     /// Something that was to be done with a file.
     pub(crate) fn of_file(verb: &str, path: &Path, error: &io::Error) -> Self {
-        Self(format!("cannot {verb} {}: {}", path.display(), reason(error)))
+        Self::new(format!("cannot {verb} {}: {}", shown_path(path), reason(error)))
     }
 
     pub(crate) fn print(&self) {
@@ -32,7 +44,8 @@ impl Failure {
 
     /// For whoever may read it.
     pub(crate) fn shown(&self) -> String {
-        without_tokens(&self.0)
+        let lines: Vec<String> = self.message.lines().map(|line| shown(line.as_bytes())).collect();
+        without_tokens(&lines.join("\n"))
     }
 }
 
@@ -54,7 +67,7 @@ pub(crate) fn without_tokens(text: &str) -> String {
     let mut result = String::with_capacity(text.len());
     for piece in text.split_inclusive(|character| !is_of_token(character)) {
         let word = piece.trim_end_matches(|character| !is_of_token(character));
-        if word.len() < LEAST {
+        if word.len() < LEAST && !has_cut_token(word) {
             result.push_str(piece);
         } else {
             result.push_str("[a token?]");
@@ -64,27 +77,36 @@ pub(crate) fn without_tokens(text: &str) -> String {
     result
 }
 
+/// Whether there is an id in it, and after it so much of a secret that the rest might be guessed: a
+/// token whose end was not pasted along.
+fn has_cut_token(word: &str) -> bool {
+    const ID: usize = 16;
+    const TELLING: usize = 20;
+    let parts = || word.split('_');
+    parts().zip(parts().skip(1)).any(|(id, secret)| id.len() == ID && secret.len() >= TELLING)
+}
+
 impl From<IssuerError> for Failure {
     fn from(error: IssuerError) -> Self {
-        Self(error.to_string())
+        Self::new(error.to_string())
     }
 }
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self(error.to_string())
+        Self::new(error.to_string())
     }
 }
 
 impl From<KeyError> for Failure {
     fn from(error: KeyError) -> Self {
-        Self(error.to_string())
+        Self::new(error.to_string())
     }
 }
 
 impl From<FieldError> for Failure {
     fn from(error: FieldError) -> Self {
-        Self(error.to_string())
+        Self::new(error.to_string())
     }
 }
 
@@ -95,7 +117,7 @@ pub(crate) trait Context<T> {
 
 impl<T, E: Display> Context<T> for Result<T, E> {
     fn context(self, what: impl Display) -> Result<T, Failure> {
-        self.map_err(|error| Failure(format!("{what}: {error}")))
+        self.map_err(|error| Failure::new(format!("{what}: {error}")))
     }
 }
 
@@ -108,6 +130,8 @@ mod tests {
         let token = format!("acme_live_{}_{}", "I".repeat(16), "S".repeat(45));
         let text = format!("no file '{token}', nor /tmp/{token}");
         assert_eq!(without_tokens(&text), "no file '[a token?]', nor /tmp/[a token?]");
+        let cut = format!("no 'any_{}_{}'", "I".repeat(16), "S".repeat(20));
+        assert_eq!(without_tokens(&cut), "no '[a token?]'");
         let id = "cannot find Ky9Pf34qY6Nb3wWD in äcme";
         assert_eq!(without_tokens(id), id);
     }

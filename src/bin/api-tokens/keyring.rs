@@ -5,7 +5,7 @@ use clap::Args;
 use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
-use crate::failure::Failure;
+use crate::{failure::Failure, output::shown_path};
 
 const VARIABLE: &str = "API_TOKENS_KEY";
 
@@ -94,7 +94,7 @@ impl KeyArguments {
 ///
 /// [`Failure`] if the file has no key.
 pub(crate) fn read_key(path: &Path) -> Result<MasterKey, Failure> {
-    refuse_token(MasterKey::from_file(path)?, &format!("key file {}", path.display()))
+    refuse_token(MasterKey::from_file(path)?, &format!("key file {}", shown_path(path)))
 }
 
 /// A token is base64, too, so that a file with one would be taken for a key.

@@ -16,6 +16,7 @@ mod keys;
 mod migrate;
 mod output;
 mod prefixes;
+mod replace;
 mod rules;
 mod scan;
 mod secret;

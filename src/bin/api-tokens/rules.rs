@@ -17,8 +17,9 @@ use clap::{
 use crate::{
     Outcome,
     failure::{Context, Failure},
-    output::{print, tell},
+    output::{print, shown_path, tell},
     prefixes::PrefixArguments,
+    replace::replace,
     table::table,
 };
 
@@ -95,9 +96,9 @@ fn write(rules: &Rules, scanners: &[Scanner], folder: &Path) -> Result<(), Failu
     for scanner in scanners {
         let file = rules.file(*scanner);
         let path = folder.join(file.name);
-        fs::write(&path, file.contents)
+        replace(&path, file.contents.as_bytes())
             .map_err(|error| Failure::of_file("write", &path, &error))?;
-        tell(&format!("{scanner}: {}\n", path.display()));
+        tell(&format!("{scanner}: {}\n", shown_path(&path)));
     }
     Ok(())
 }

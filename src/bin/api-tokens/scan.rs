@@ -26,14 +26,14 @@ use clap::{
 
 use self::{
     baseline::Baseline,
-    check::CheckArguments,
+    check::{CheckArguments, Verdict},
     finding::{Collected, Collector, Finding},
     progress::Progress,
 };
 use crate::{
     Outcome,
     failure::Failure,
-    output::{print, tell},
+    output::{print, shown_path, tell},
     prefixes::PrefixArguments,
     token::runtime,
 };
@@ -169,7 +169,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let looked_at = progress.finish();
     collected.sort();
     let found = fingerprints(&collected.findings);
-    collected.findings.retain(|finding| !known.contains(finding.found.fingerprint));
+    for finding in &mut collected.findings {
+        finding.is_known = known.contains(finding.found.fingerprint);
+    }
     if let Some(service) = service {
         collected.problems.extend(service.failure().map(Failure::shown));
         let asked = arguments.check.ask(service, &mut collected.findings);
@@ -178,12 +180,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
             collected.problems.push(failure.shown());
         }
     }
+    let lives = |finding: &Finding| finding.verdict.is_some_and(Verdict::is_or_was_live);
+    collected.findings.retain(|finding| !finding.is_known || lives(finding));
     if let Some(path) = &arguments.baseline.baseline
         && arguments.baseline.write_baseline
     {
         let added = known.write(path, &mut collected.findings, asks)?;
         let tokens = plural(added, "token was", "tokens were");
-        tell(&format!("{added} {tokens} added to {}.\n", path.display()));
+        tell(&format!("{added} {tokens} added to {}.\n", shown_path(path)));
+        if added > 0 && !asks {
+            tell(
+                "warning: nobody was asked whether they are dead, and from now on they are not \
+                 reported; with --check only the dead are added\n",
+            );
+        }
     }
     print(&match arguments.format {
         Format::Text => report::text(&collected.findings),

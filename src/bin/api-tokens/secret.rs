@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     failure::{Failure, reason},
-    output::tell,
+    output::{shown_path, tell},
 };
 
 #[derive(Debug, Args)]
@@ -55,7 +55,7 @@ impl Destination {
             Self::File(file) => {
                 let path = file.path.clone();
                 file.finish(secret)?;
-                tell(&format!("{what} is in {}, which only you can read.\n", path.display()));
+                tell(&format!("{what} is in {}, which only you can read.\n", shown_path(&path)));
             }
             Self::Stdout => {
                 tell(&format!("{what} is shown this once: copy it now.\n"));
@@ -96,7 +96,7 @@ impl NewFile {
         match options.open(path) {
             Ok(file) => Ok(Self { file, path: path.to_owned(), is_complete: false }),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                Err(Failure::new(format!("{} exists; it was not changed", path.display())))
+                Err(Failure::new(format!("{} exists; it was not changed", shown_path(path))))
             }
             Err(error) => Err(Failure::of_file("create", path, &error)),
         }

@@ -4,7 +4,7 @@ use api_tokens::{DynTokenStore, PostgresOptions, SqliteOptions};
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::failure::Failure;
+use crate::{failure::Failure, output::shown_path};
 
 const VARIABLE: &str = "API_TOKENS_STORE";
 
@@ -57,7 +57,7 @@ impl StoreArguments {
             Options::Sqlite(path, _) if !path.exists() => {
                 return Err(Failure::new(format!(
                     "there is no store {}; make one: {MIGRATE}",
-                    path.display()
+                    shown_path(&path)
                 )));
             }
             Options::Sqlite(_, options) => options.open().map(DynTokenStore::new),

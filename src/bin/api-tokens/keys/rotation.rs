@@ -7,7 +7,12 @@ use api_tokens::MasterKey;
 use secrecy::ExposeSecret;
 
 use super::{beside, generate};
-use crate::{failure::Failure, keyring::read_key, output::tell, secret::NewFile};
+use crate::{
+    failure::Failure,
+    keyring::read_key,
+    output::{shown_path, tell},
+    secret::NewFile,
+};
 
 /// Replace the key in a file, in two steps
 ///
@@ -37,7 +42,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn begin(path: &Path, upcoming: &Path) -> Result<(), Failure> {
-    let (file, next) = (path.display(), upcoming.display());
+    let (file, next) = (shown_path(path), shown_path(upcoming));
     if upcoming.exists() {
         return Err(Failure::new(format!(
             "{next} exists: a rotation has begun. When every node has that key as its upcoming one, \
@@ -61,7 +66,7 @@ fn finish(path: &Path, current: &MasterKey, upcoming: &Path) -> Result<(), Failu
     if !upcoming.exists() {
         return Err(Failure::new(format!(
             "{} does not exist: call this without --finish first, and deploy what it makes",
-            upcoming.display()
+            shown_path(upcoming)
         )));
     }
     let key = read_key(upcoming)?;
@@ -74,7 +79,7 @@ fn finish(path: &Path, current: &MasterKey, upcoming: &Path) -> Result<(), Failu
             if read_key(&earlier)?.id() != current.id() {
                 return Err(Failure::new(format!(
                     "{} holds another key: move it away",
-                    earlier.display()
+                    shown_path(&earlier)
                 )));
             }
         }
@@ -90,10 +95,10 @@ fn finish(path: &Path, current: &MasterKey, upcoming: &Path) -> Result<(), Failu
          Then: api-tokens keys status --earlier-key-file {} … says when no token needs the former \
          one any more.\n",
         key.id(),
-        path.display(),
+        shown_path(path),
         current.id(),
-        earlier.display(),
-        earlier.display(),
+        shown_path(&earlier),
+        shown_path(&earlier),
     ));
     Ok(())
 }

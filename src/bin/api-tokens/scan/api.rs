@@ -10,7 +10,7 @@ use ureq::{
 use zeroize::Zeroizing;
 
 use super::check::Verdict;
-use crate::failure::Failure;
+use crate::{failure::Failure, output::shown_path};
 
 /// The management API of a service, which is asked about a token by presenting it.
 pub(super) struct Api {
@@ -76,12 +76,15 @@ impl Api {
 
     fn answer(&self, sent: Result<Response<Body>, ureq::Error>) -> Result<Answered, Failure> {
         let unreached =
-            |error: ureq::Error| Failure::new(format!("cannot reach {}: {error}", self.base));
+            |error: ureq::Error| Failure::outage(format!("cannot reach {}: {error}", self.base));
         let mut response = sent.map_err(unreached)?;
         let status = response.status();
         // One that is too long is not what is expected.
-        let body = response.body_mut().with_config().limit(MAX_ANSWER).read_to_vec();
-        Ok(Answered { status, body: body.unwrap_or_default() })
+        let body = match response.body_mut().with_config().limit(MAX_ANSWER).read_to_vec() {
+            Err(error @ ureq::Error::Timeout(_)) => return Err(unreached(error)),
+            body => body.unwrap_or_default(),
+        };
+        Ok(Answered { status, body })
     }
 
     fn not_understood(&self, status: StatusCode) -> Failure {
@@ -95,7 +98,13 @@ impl Api {
             _ if status.is_server_error() => "it has an error: try again later",
             _ => "that is not what a management API answers: is the address right?",
         };
-        Failure::new(format!("{} answers {}: {why}", self.base, status.as_u16()))
+        let message = format!("{} answers {}: {why}", self.base, status.as_u16());
+        match status {
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                Failure::outage(message)
+            }
+            _ => Failure::new(message),
+        }
     }
 }
 
@@ -205,12 +214,12 @@ fn from_file(path: &Path) -> Result<Vec<Certificate<'static>>, Failure> {
             Ok(PemItem::Certificate(certificate)) => certificates.push(certificate),
             Ok(_) => {}
             Err(_) => {
-                return Err(Failure::new(format!("{} is not PEM", path.display())));
+                return Err(Failure::new(format!("{} is not PEM", shown_path(path))));
             }
         }
     }
     if certificates.is_empty() {
-        return Err(Failure::new(format!("{} has no certificate", path.display())));
+        return Err(Failure::new(format!("{} has no certificate", shown_path(path))));
     }
     Ok(certificates)
 }

@@ -1,9 +1,4 @@
-use std::{
-    collections::BTreeMap,
-    fs,
-    io::{self, Write},
-    path::Path,
-};
+use std::{collections::BTreeMap, fs, io, path::Path};
 
 use api_tokens::{
     Prefix, TokenId,
@@ -11,8 +6,12 @@ use api_tokens::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{finding::Finding, place::shown};
-use crate::failure::Failure;
+use super::finding::Finding;
+use crate::{
+    failure::Failure,
+    output::{shown, shown_path},
+    replace::replace,
+};
 
 /// Tokens that are known to be dead, by their fingerprints.
 #[derive(Debug, Default)]
@@ -62,7 +61,7 @@ impl Baseline {
             }
             read => read.map_err(|error| Failure::of_file("read the baseline", path, &error))?,
         };
-        let wrong = |what: &str| Failure::new(format!("the baseline {} {what}", path.display()));
+        let wrong = |what: &str| Failure::new(format!("the baseline {} {what}", shown_path(path)));
         let no_baseline = |error: serde_json::Error| wrong(&format!("is not one: {error}"));
         let Versioned { version } = serde_json::from_str(&text).map_err(no_baseline)?;
         if version != VERSION {
@@ -108,20 +107,10 @@ impl Baseline {
             .into_iter()
             .map(|(fingerprint, entry)| Line { fingerprint: fingerprint.to_string(), entry });
         let file = File { about: ABOUT.to_owned(), version: VERSION, tokens: lines.collect() };
-        replace(path, &file)
-            .map_err(|error| Failure::of_file("write the baseline", path, &error))?;
+        let written = serde_json::to_string_pretty(&file)
+            .map_err(io::Error::from)
+            .and_then(|text| replace(path, (text + "\n").as_bytes()));
+        written.map_err(|error| Failure::of_file("write the baseline", path, &error))?;
         Ok(added)
     }
-}
-
-/// Writes beside the file and then takes its place, so that a run that is cut off leaves it whole.
-fn replace(path: &Path, file: &File) -> io::Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let mut text = serde_json::to_string_pretty(file)?;
-    text.push('\n');
-    let mut new = fs::File::create(&name)?;
-    new.write_all(text.as_bytes())?;
-    new.sync_all()?;
-    fs::rename(name, path)
 }

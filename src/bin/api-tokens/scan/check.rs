@@ -95,6 +95,11 @@ impl Verdict {
         )
     }
 
+    /// Whether it was not dead when this was asked.
+    pub(super) fn is_or_was_live(self) -> bool {
+        self.is_to_be_revoked() || self == Self::RevokedNow
+    }
+
     /// Whether it is accepted, or may be some day.
     fn is_to_be_revoked(self) -> bool {
         matches!(self, Self::Real(_) | Self::OwnerWithoutAccess) && !self.is_dead()
@@ -154,19 +159,39 @@ impl CheckArguments {
     /// wrong, each once.
     pub(super) async fn ask(&self, mut service: Service, findings: &mut [Finding]) -> Vec<Failure> {
         let mut seen = HashSet::new();
-        let tokens: Vec<&Found> = findings
-            .iter()
+        // Those of the baseline last: they come from earlier scans, and are many.
+        let (known, new): (Vec<&Finding>, Vec<&Finding>) =
+            findings.iter().partition(|finding| finding.is_known);
+        let tokens: Vec<&Found> = new
+            .into_iter()
+            .chain(known)
             .map(|finding| &finding.found)
             .filter(|found| seen.insert(found.fingerprint))
             .collect();
         let mut verdicts: HashMap<Fingerprint, Verdict> = HashMap::new();
         let mut failures = Vec::new();
-        for found in &tokens {
-            let verdict = service.verdict(found).await.unwrap_or_else(|failure| {
-                failures.push(failure);
+        let most = service.most_tokens();
+        let mut is_out = false;
+        for (asked, found) in tokens.iter().enumerate() {
+            let verdict = if is_out || asked >= most {
                 Verdict::Unasked
-            });
+            } else {
+                service.verdict(found).await.unwrap_or_else(|failure| {
+                    is_out = failure.is_outage();
+                    failures.push(failure);
+                    Verdict::Unasked
+                })
+            };
             verdicts.insert(found.fingerprint, verdict);
+        }
+        if is_out {
+            let unasked = verdicts.values().filter(|verdict| **verdict == Verdict::Unasked).count();
+            failures.push(Failure::new(format!("{unasked} token(s) could not be asked about")));
+        } else if let Some(more) = tokens.len().checked_sub(most).filter(|more| *more > 0) {
+            failures.push(Failure::new(format!(
+                "{more} token(s) were not asked about: one run asks a management API about {most} \
+                 at most; a store has no such limit"
+            )));
         }
         if self.revoke && !tokens.is_empty() {
             failures.extend(self.revoke_all(&mut service, &tokens, &mut verdicts).await);
@@ -211,10 +236,16 @@ impl CheckArguments {
         }
         let mut failures = Vec::new();
         let mut left = Vec::new();
+        let mut is_out = false;
         for found in due {
+            if is_out {
+                left.push(found.id.to_string());
+                continue;
+            }
             match service.revoke(found).await {
                 Ok(()) => drop(verdicts.insert(found.fingerprint, Verdict::RevokedNow)),
                 Err(failure) => {
+                    is_out = failure.is_outage();
                     failures.push(failure);
                     left.push(found.id.to_string());
                 }
@@ -290,6 +321,15 @@ impl Service {
         }
         // None that nobody was asked about gets here.
         Err(Failure::new(format!("nobody knows the token {}", found.id)))
+    }
+
+    /// How many tokens it is asked about: an API takes each for a use of the token, or for an attempt
+    /// to guess one.
+    fn most_tokens(&self) -> usize {
+        match self {
+            Self::Api(_) => 1_000,
+            Self::Store(_) | Self::Closed(_) => usize::MAX,
+        }
     }
 
     /// Why nobody can be asked.

@@ -12,7 +12,7 @@ use super::{
     place::{self, Place, Within},
     progress::Progress,
 };
-use crate::failure::Failure;
+use crate::{failure::Failure, output::shown};
 
 /// A token in a place.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub(super) struct Finding {
     pub(super) repository: Option<Vec<u8>>,
     /// With the token itself only for whoever asks about it.
     pub(super) found: Found,
+    /// Whether the baseline has it.
+    pub(super) is_known: bool,
     /// What was said of it, if somebody was asked.
     pub(super) verdict: Option<Verdict>,
 }
@@ -87,6 +89,7 @@ impl<'a> Collector<'a> {
                 path: path.clone(),
                 repository: repository.clone(),
                 found,
+                is_known: false,
                 verdict: None,
             });
         }
@@ -105,7 +108,7 @@ impl<'a> Collector<'a> {
 
     /// Something could not be looked at, or not all of it.
     pub(super) fn add_problem(&self, what: &Path, why: &str) {
-        let what = place::shown(&self.without_tokens(what));
+        let what = shown(&self.without_tokens(what));
         let problem = format!("cannot read {what}: {why}");
         self.progress.tell(&format!("warning: {problem}\n"));
         self.note(problem);

@@ -1,14 +1,37 @@
 use std::{
     collections::{HashMap, HashSet},
+    fs,
     io::{self, BufRead, BufReader, BufWriter, Read, Write},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
     sync::atomic::{AtomicU64, Ordering},
-    thread,
+    thread::{self, JoinHandle},
 };
 
-use super::place::{Commit, bytes, from_git, shown};
-use crate::failure::{Failure, reason};
+use super::place::{Commit, from_git};
+use crate::{
+    failure::{Failure, reason, without_tokens},
+    output::{shown, shown_path, tell},
+};
+
+#[cfg(unix)]
+const NOWHERE: &str = "/dev/null";
+#[cfg(not(unix))]
+const NOWHERE: &str = "NUL";
+
+/// What counts instead of a repository's own configuration, which may be a stranger's: it could name
+/// programs, hide commits, or change what git writes.
+const SETTINGS: [&str; 8] = [
+    "core.fsmonitor=false",
+    "core.hooksPath=/dev/null",
+    "protocol.allow=never",
+    "log.showSignature=false",
+    "log.diffMerges=separate",
+    "diff.autoRefreshIndex=false",
+    "i18n.logOutputEncoding=UTF-8",
+    // That an empty file of them counts is nothing to be told.
+    "advice.graftFileDeprecated=false",
+];
 
 /// A repository, read by the system's git.
 pub(super) struct Repository {
@@ -63,12 +86,14 @@ impl Repository {
     ///
     /// [`Failure`] if there is no git, or no repository.
     pub(super) fn open(directory: &Path) -> Result<Self, Failure> {
+        // git would name the path that it cannot go to, whatever that is.
+        fs::metadata(directory).map_err(|error| Failure::of_file("read", directory, &error))?;
         let repository = Self { directory: directory.to_owned() };
         match answer(&mut repository.command(&["rev-parse", "--git-dir"])) {
             Ok(_) => Ok(repository),
             Err(Refusal::NoGit) => Err(no_git()),
             Err(Refusal::NoRepository) => {
-                let directory = shown(&bytes(directory));
+                let directory = shown_path(directory);
                 Err(Failure::new(format!("{directory} is not in a git repository")))
             }
             Err(Refusal::Failed(failure)) => Err(failure),
@@ -105,11 +130,11 @@ impl Repository {
             self.command(&["rev-list", "--objects", "--no-object-names", "--all"])
                 .stdin(Stdio::null()),
         )?;
-        let ids = revisions.stdout.take().ok_or_else(no_pipe)?;
+        let ids = revisions.stdout()?;
         let check = "--batch-check=%(objectname) %(objecttype)";
         let mut types =
             start(self.command(&["cat-file", "--buffer", check]).stdin(Stdio::from(ids)))?;
-        let typed = BufReader::new(types.stdout.take().ok_or_else(no_pipe)?);
+        let typed = BufReader::new(types.stdout()?);
         let missing = AtomicU64::new(0);
         let ids = typed.lines().map_while(Result::ok).filter_map(|line| {
             let (id, kind) = line.split_once(' ')?;
@@ -172,7 +197,7 @@ impl Repository {
             ])
             .stdin(Stdio::null()),
         )?;
-        let mut output = BufReader::new(log.stdout.take().ok_or_else(no_pipe)?);
+        let mut output = BufReader::new(log.stdout()?);
         let mut origins = Origins::default();
         let mut commit: Option<Commit> = None;
         let mut age = 0_u64;
@@ -216,8 +241,8 @@ impl Repository {
     ) -> Result<(), Failure> {
         let mut batch =
             start(self.command(&["cat-file", "--batch", "--buffer"]).stdin(Stdio::piped()))?;
-        let input = batch.stdin.take().ok_or_else(no_pipe)?;
-        let output = BufReader::with_capacity(128 * 1024, batch.stdout.take().ok_or_else(no_pipe)?);
+        let input = batch.child.stdin.take().ok_or_else(no_pipe)?;
+        let output = BufReader::with_capacity(128 * 1024, batch.stdout()?);
         let read = thread::scope(|scope| {
             // Beside the reading: git stops writing when nobody reads what it has written.
             scope.spawn(move || {
@@ -257,8 +282,7 @@ impl Repository {
     fn output(&self, arguments: &[&str]) -> Result<Vec<u8>, Failure> {
         let mut child = start(self.command(arguments).stdin(Stdio::null()))?;
         let mut output = Vec::new();
-        let mut stdout = child.stdout.take().ok_or_else(no_pipe)?;
-        stdout.read_to_end(&mut output).map_err(|error| unreadable(&error))?;
+        child.stdout()?.read_to_end(&mut output).map_err(|error| unreadable(&error))?;
         finish(child, arguments.first().unwrap_or(&""))?;
         Ok(output)
     }
@@ -269,23 +293,47 @@ impl Repository {
             command.arg("-C").arg(&self.directory);
         }
         command
-            // A program that a repository's own configuration names, which may be a stranger's.
-            .args(["--no-pager", "-c", "core.fsmonitor=false"])
+            .arg("--no-pager")
+            .args(SETTINGS.iter().flat_map(|setting| ["-c", *setting]))
             .args(arguments)
             .stdout(Stdio::piped())
             // Replacements hide what they replace, and that is what is pushed.
             .env("GIT_NO_REPLACE_OBJECTS", "1")
+            .env("GIT_GRAFT_FILE", NOWHERE)
             .env("GIT_NO_LAZY_FETCH", "1")
+            // No list of protocols has this one; a setting for a single one does not count then.
+            .env("GIT_ALLOW_PROTOCOL", "none")
             .env("GIT_OPTIONAL_LOCKS", "0");
         command
     }
 }
 
-fn start(command: &mut Command) -> Result<Child, Failure> {
-    command.spawn().map_err(|error| match error.kind() {
+/// A git that runs.
+struct Running {
+    child: Child,
+    /// Hands on what it says on stderr.
+    told: JoinHandle<()>,
+}
+
+impl Running {
+    fn stdout(&mut self) -> Result<ChildStdout, Failure> {
+        self.child.stdout.take().ok_or_else(no_pipe)
+    }
+}
+
+fn start(command: &mut Command) -> Result<Running, Failure> {
+    let mut child = command.stderr(Stdio::piped()).spawn().map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => no_git(),
         _ => Failure::new(format!("cannot start git: {}", reason(&error))),
-    })
+    })?;
+    let stderr = child.stderr.take().ok_or_else(no_pipe)?;
+    // It may quote a name with a token in it.
+    let told = thread::spawn(move || {
+        for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
+            tell(&format!("{}\n", without_tokens(&shown(&line))));
+        }
+    });
+    Ok(Running { child, told })
 }
 
 /// What git answers to a short question. What it says on stderr is not shown.
@@ -339,10 +387,11 @@ fn read_field(input: &mut impl BufRead, field: &mut Vec<u8>) -> Result<bool, Fai
     Ok(read > 0)
 }
 
-fn finish(mut child: Child, what: &str) -> Result<(), Failure> {
+fn finish(Running { mut child, told }: Running, what: &str) -> Result<(), Failure> {
     let status = child
         .wait()
         .map_err(|error| Failure::new(format!("cannot wait for git: {}", reason(&error))))?;
+    let _ = told.join();
     if status.success() {
         return Ok(());
     }

@@ -72,27 +72,6 @@ pub(super) fn from_git(bytes: &[u8]) -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
 }
 
-/// Bytes as text for a terminal: what is no text, or would do something to the terminal, is written
-/// as `\x1b`.
-pub(super) fn shown(bytes: &[u8]) -> String {
-    use core::fmt::Write;
-
-    let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            if character.is_control() {
-                let _ = write!(text, "\\x{:02x}", u32::from(character));
-            } else {
-                text.push(character);
-            }
-        }
-        for byte in chunk.invalid() {
-            let _ = write!(text, "\\x{byte:02x}");
-        }
-    }
-    text
-}
-
 /// Bytes of a path as a relative or `file:` URI (RFC 3986).
 pub(super) fn uri(bytes: &[u8]) -> String {
     use core::fmt::Write;
@@ -115,11 +94,6 @@ pub(super) fn uri(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_a_terminal_would_act_on_is_written_out() {
-        assert_eq!(shown(b"a\x1b[31m/\xff\xc3\xa4\n"), "a\\x1b[31m/\\xffä\\x0a");
-    }
 
     #[test]
     fn paths_are_uris_byte_by_byte() {

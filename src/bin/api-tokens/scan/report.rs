@@ -6,11 +6,11 @@ use api_tokens::{
 };
 use serde::Serialize;
 
-use super::{
-    finding::Finding,
-    place::{Within, shown},
+use super::{finding::Finding, place::Within};
+use crate::{
+    failure::Failure,
+    output::{json_line, shown},
 };
-use crate::{failure::Failure, output::json_line};
 
 /// How much of a fingerprint or a commit's id people are shown.
 const SHORT: usize = 12;
@@ -32,11 +32,16 @@ pub(super) fn text(findings: &[Finding]) -> String {
             let _ = write!(text, ", in {encoding}");
         }
         if let Some(verdict) = finding.verdict {
-            let _ = write!(text, ", {}", verdict.text());
+            let _ = write!(text, ", {}{}", known(finding), verdict.text());
         }
         text.push('\n');
     }
     text
+}
+
+/// Before what is said of a token that should have been dead.
+pub(super) fn known(finding: &Finding) -> &'static str {
+    if finding.is_known { "in the baseline, but " } else { "" }
 }
 
 pub(super) fn place(finding: &Finding) -> String {
@@ -87,6 +92,9 @@ struct Told<'a> {
     fingerprint: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<&'static str>,
+    /// It should have been dead.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    in_baseline: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     commit: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,6 +121,7 @@ fn told(finding: &Finding) -> Told<'_> {
         encoding: encoding.as_str(),
         fingerprint: fingerprint.to_string(),
         status: finding.verdict.map(super::check::Verdict::as_str),
+        in_baseline: finding.is_known,
         commit: commit.map(|commit| commit.id.as_str()),
         author_date: commit.map(|commit| commit.date.as_str()).filter(|date| !date.is_empty()),
     }

@@ -3,10 +3,13 @@ use serde_json::{Value, json};
 
 use super::{
     finding::{Collected, Finding},
-    place::{Within, shown, uri},
+    place::{Within, uri},
     report,
 };
-use crate::{failure::Failure, output::json_line};
+use crate::{
+    failure::Failure,
+    output::{json_line, shown},
+};
 
 /// What was found, in SARIF 2.1.0 (OASIS): one run, one rule for each prefix.
 pub(super) fn write(collected: &Collected) -> Result<String, Failure> {
@@ -58,7 +61,9 @@ fn describe(rule: &str) -> Value {
 fn result(finding: &Finding) -> Value {
     let Found { prefix, id, encoding, fingerprint, .. } = &finding.found;
     let verdict = finding.verdict;
-    let said = verdict.map_or(String::new(), |verdict| format!(" It is {}.", verdict.text()));
+    let said = verdict.map_or(String::new(), |verdict| {
+        format!(" It is {}{}.", report::known(finding), verdict.text())
+    });
     let commit = finding.place.commit.as_ref();
     let is_dead = verdict.is_some_and(super::check::Verdict::is_dead);
     json!({
@@ -75,6 +80,7 @@ fn result(finding: &Finding) -> Value {
             "repository": finding.repository.as_deref().map(shown),
             "tokenId": id,
             "encoding": encoding.as_str(),
+            "inBaseline": finding.is_known,
             "status": verdict.map(super::check::Verdict::as_str),
             "commit": commit.map(|commit| &commit.id),
             "authorDate": commit.map(|commit| &commit.date),
