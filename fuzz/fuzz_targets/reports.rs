@@ -1,3 +1,6 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| api_tokens_fuzz::reports_by_one_route(data));
+use api_tokens_fuzz::{ROUTES, report};
+
+// By one route, which the length chooses: with the fuzzer's instruments, signing takes long.
+libfuzzer_sys::fuzz_target!(|data: &[u8]| report(data, data.len() % ROUTES));

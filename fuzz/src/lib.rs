@@ -14,7 +14,7 @@ use api_tokens::{
     TokenDigest, TokenFormatError, prefix,
 };
 
-pub use reports::{reports, reports_by_one_route};
+pub use reports::{ROUTES, report};
 
 /// The values of the `Authorization` fields of one request, a line each; no bytes, no field.
 pub fn authorization(data: &[u8]) {
