@@ -109,6 +109,13 @@ fn pre_commit() {
             assert!(ran.out.contains(&format!("\n{name}:1:1: token")), "{ran:?}");
             folder.git(&["rm", "--quiet", "--force", "--", name]);
         }
+        if hook == "api-tokens-files" {
+            folder.write(".git/message", EXAMPLE);
+            let stage = ["--hook-stage", "commit-msg", "--commit-msg-filename", ".git/message"];
+            let ran = pre_commit(&[&["run"][..], &stage].concat());
+            assert_eq!(ran.code, 1, "{ran:?}");
+            assert!(ran.out.contains("\n.git/message:1:1: token"), "{ran:?}");
+        }
         // All files, as a build service does it.
         folder.write("late", EXAMPLE);
         folder.commit("past the hook");

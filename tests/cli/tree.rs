@@ -63,7 +63,7 @@ fn what_is_tracked_is_looked_at_although_git_ignores_it() {
     let places: Vec<&str> = ran.out.lines().map(|line| line.split(':').next().unwrap()).collect();
     assert_eq!(places, [".env", "app/forced", "build/deep/.env", "other/repository/.env"]);
     // Below a path that is given, and nowhere else; what two paths have is told once.
-    let ran = folder.scan(&["app", "app/"]);
+    let ran = folder.scan(&["app", "./app/forced"]);
     ran.assert_found(&[&forced]);
     assert_eq!(ran.out.lines().count(), 1, "{}", ran.out);
     // From outside of any repository, and in a hook, for which git names another one.

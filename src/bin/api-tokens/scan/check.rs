@@ -146,7 +146,7 @@ impl CheckArguments {
         Ok(Some(match self.store.open().await {
             Ok(store) => {
                 let verifiers = HashMap::new();
-                Service::Store(Box::new(Store { store, keyring, actor, verifiers }))
+                Service::Store(Box::new(OpenStore { store, keyring, actor, verifiers }))
             }
             Err(failure) => {
                 failure.print();
@@ -261,12 +261,12 @@ impl CheckArguments {
 /// Whoever knows the tokens.
 pub(super) enum Service {
     Api(Api),
-    Store(Box<Store>),
+    Store(Box<OpenStore>),
     /// A store that could not be opened, as was told.
     Closed(Failure),
 }
 
-pub(super) struct Store {
+pub(super) struct OpenStore {
     store: DynTokenStore,
     keyring: Keyring,
     /// Who revokes, if somebody does.
@@ -280,7 +280,7 @@ impl Service {
         match self {
             Self::Api(api) => api.verdict(token),
             Self::Store(store) => {
-                let Store { store, keyring, verifiers, .. } = &mut **store;
+                let OpenStore { store, keyring, verifiers, .. } = &mut **store;
                 let verifier = verifiers
                     .entry(found.prefix)
                     .or_insert_with(|| Verifier::new(found.prefix, keyring, store.clone()));

@@ -96,11 +96,13 @@ impl<'a> Collector<'a> {
     }
 
     /// Looks at the name of a file or folder, too: it is copied along with it.
-    pub(super) fn add_name(&self, path: &Path) {
+    pub(super) fn add_name(&self, path: &Path, repository: Option<&Path>) {
         let name = path.file_name().unwrap_or_default();
         let found = self.finder.find(name.as_encoded_bytes());
         if !found.is_empty() {
-            self.add_found(&Place { within: Within::FileName, ..Place::file(path) }, found);
+            let repository = repository.map(Path::to_owned);
+            let place = Place { repository, within: Within::FileName, ..Place::file(path) };
+            self.add_found(&place, found);
         }
     }
 

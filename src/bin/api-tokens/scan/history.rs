@@ -48,15 +48,14 @@ pub(super) fn look(
     if hits.is_empty() {
         return Ok(());
     }
-    let name = (!is_alone).then(|| directory.to_owned());
-    add(&repository, name.as_ref(), hits, collector)
+    add(&repository, (!is_alone).then_some(directory), hits, collector)
 }
 
 /// Adds what was found, with where in the history it is: in a file, with the oldest version that has
 /// it.
 fn add(
     repository: &Repository,
-    name: Option<&PathBuf>,
+    name: Option<&Path>,
     hits: Vec<Hit>,
     collector: &Collector<'_>,
 ) -> Result<(), Failure> {
@@ -66,7 +65,7 @@ fn add(
     let mut oldest: HashMap<(Option<PathBuf>, Fingerprint), (u64, Place, Found)> = HashMap::new();
     for hit in hits {
         let mut place = place(&hit, &origins);
-        place.repository = name.cloned();
+        place.repository = name.map(Path::to_owned);
         if place.commit.as_ref().is_some_and(|commit| notes.contains(&commit.id))
             && place.within == Within::History
         {
@@ -96,10 +95,11 @@ pub(super) fn look_at_index(
     collector: &Collector<'_>,
 ) -> Result<(), Failure> {
     let repository = Repository::open(directory)?;
+    let name = (!is_alone).then_some(directory);
     let mut paths: HashMap<String, Vec<PathBuf>> = HashMap::new();
     let mut ids = Vec::new();
     for staged in repository.staged()? {
-        collector.add_name(&staged.path);
+        collector.add_name(&staged.path, name);
         ids.push(staged.id.clone());
         paths.entry(staged.id).or_default().push(staged.path);
     }
@@ -109,7 +109,7 @@ pub(super) fn look_at_index(
         let outcome = reader.read(object.content);
         outcome.result?;
         if let Some(path) = paths.get_mut(object.id).and_then(Vec::pop) {
-            let repository = (!is_alone).then(|| directory.to_owned());
+            let repository = name.map(Path::to_owned);
             let place = || Place { repository, within: Within::Index, ..Place::file(&path) };
             collector.add(place, outcome.bytes, outcome.found);
         }

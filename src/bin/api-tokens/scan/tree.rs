@@ -100,7 +100,7 @@ fn look_at_tracked(folders: &BTreeSet<PathBuf>, reader: &mut Reader, collector: 
     for path in files {
         // What is deleted, a link or a submodule has nothing to look at.
         if fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file()) {
-            collector.add_name(&path);
+            collector.add_name(&path, None);
             look_at(&path, reader, collector);
         }
     }
@@ -116,7 +116,7 @@ pub(super) fn look_at_stdin(collector: &Collector<'_>) {
 
 fn look_at_entry(entry: &DirEntry, reader: &mut Reader, collector: &Collector<'_>) {
     if entry.depth() > 0 {
-        collector.add_name(entry.path());
+        collector.add_name(entry.path(), None);
     }
     // Neither links, which lead to what is looked at anyway or is elsewhere, nor pipes and devices,
     // which may never end.
