@@ -41,9 +41,6 @@ pub(super) struct Inner {
     pub(super) needles: Vec<Needle>,
     pub(super) searcher: Searcher,
     plain: Searcher,
-    /// The length of the longest needle in base64: how far before a line break one can begin that it
-    /// splits.
-    pub(super) base64_reach: usize,
     overlap: usize,
 }
 
@@ -104,8 +101,6 @@ impl Finder {
             .iter()
             .flat_map(|prefix| codings.iter().filter_map(|coding| Needle::new(*prefix, *coding)))
             .collect();
-        let is_base64 = |needle: &&Needle| needle.coding.encoding() == Encoding::Base64;
-        let longest = needles.iter().filter(is_base64).map(|needle| needle.bytes.len()).max();
         let characters = prefixes.iter().map(ParsedToken::len).max().unwrap_or_default();
         let max_len = codings.iter().map(|coding| coding.max_len(characters)).max();
         let plain = prefixes.iter().filter_map(|prefix| Needle::new(*prefix, Coding::Plain));
@@ -113,7 +108,6 @@ impl Finder {
             inner: Arc::new(Inner {
                 plain: Searcher::new(&plain.collect::<Vec<_>>()),
                 searcher: Searcher::new(&needles),
-                base64_reach: longest.unwrap_or_default(),
                 overlap: max_len.unwrap_or_default().saturating_sub(1),
                 settings,
                 needles,

@@ -6,6 +6,7 @@ use super::{
     Encoding, Fingerprint, Found,
     characters::{Coding, MAX_LEN, MIN_WRAP, after_break, hex, is_character, sextet, token_at},
     finder::Inner,
+    needles::Needle,
     position::Position,
 };
 use crate::{Prefix, Token, TokenId};
@@ -144,11 +145,22 @@ impl Hits<'_> {
             if !goes_on {
                 continue;
             }
-            let reach = line.iter().enumerate().rev().take(self.finder.base64_reach);
-            for (start, _) in reach.take_while(|(_, byte)| is_sextet(byte)) {
-                for coding in Coding::of(Encoding::Base64) {
-                    self.try_all_at(*coding, start);
+            for needle in &self.finder.needles {
+                if needle.coding.encoding() == Encoding::Base64 {
+                    self.try_split(needle, line);
                 }
+            }
+        }
+    }
+
+    /// Tries all places where the needle begins at the end of a line.
+    fn try_split(&mut self, needle: &Needle, line: &[u8]) {
+        for len in 0..needle.bytes.len() {
+            if line.ends_with(needle.bytes.get(..len).unwrap_or_default())
+                && let Some(start) = needle.start(line.len().saturating_sub(len))
+                && start < line.len()
+            {
+                self.try_at(&needle.prefix, needle.coding, start);
             }
         }
     }
