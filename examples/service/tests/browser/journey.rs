@@ -126,6 +126,13 @@ impl Journey {
         let status = browser.text(&format!("{} [data-label=Status]", Self::row(old)));
         assert!(status.contains("Replaced; ends in 1 day at the latest"), "{status}");
         browser.follow(&format!("{} .name a", Self::row(old)));
+        // A second use within about a second is not noted.
+        let page = self.visit.path();
+        browser.until("the use after the rotation is noted", || {
+            assert!(self.visit.is_accepted(old));
+            self.visit.open(&page);
+            browser.text(".rotation").contains("The old token was used after")
+        });
         let progress = browser.text(".rotation");
         for line in [
             &format!("Replaced by {}", id(new)),
