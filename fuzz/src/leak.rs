@@ -80,8 +80,10 @@ fn text_of(data: &[u8]) -> Vec<u8> {
 
 /// The first byte says from which number on the pieces get their lengths in which the text comes.
 fn split(data: &[u8]) -> (u8, Vec<u8>) {
+    /// The slow ways are slow: more bytes of data only make them slower.
+    const MAX: usize = 24;
     let (first, rest) = data.split_first().unwrap_or((&0, &[]));
-    (*first, text_of(rest))
+    (*first, text_of(&rest[..rest.len().min(MAX)]))
 }
 
 /// Pieces of 1 to 128 bytes, of which every third is 1 to 4 bytes long.
